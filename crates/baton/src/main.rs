@@ -1,0 +1,3 @@
+//! Baton.
+
+fn main() {}

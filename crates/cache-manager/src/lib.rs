@@ -1,0 +1,1 @@
+//! Builds generations on an explicit restart.

@@ -1,0 +1,1 @@
+//! Owns partitions, feeds events, runs chains, calls handlers, records what happened.

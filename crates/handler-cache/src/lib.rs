@@ -1,0 +1,1 @@
+//! The live generation in memory, carried by Redis or in process, and the hints that travel beside it.

@@ -1,0 +1,1 @@
+//! All SQL of Baton: one Store on PostgreSQL and SQLite.
