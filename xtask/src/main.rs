@@ -1,3 +1,63 @@
-//! Developer commands.
+//! Developer commands: one module per command, the same on a laptop and in CI.
 
-fn main() {}
+mod children;
+mod ci;
+mod interrupt;
+mod openapi;
+mod port;
+mod services;
+mod test;
+mod throwaway;
+mod tidy;
+mod up;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::interrupt::Interrupted;
+
+const EXIT_INTERRUPTED: u8 = 130;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Developer commands of Baton", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every test of the workspace against throw-away PostgreSQL and Redis.
+    Test(test::Args),
+    /// Everything that must hold before a change goes in: format, clippy, docs, tidy, tests.
+    Ci,
+    /// Check what holds the project together: who may use what, sizes, links.
+    Tidy,
+    /// Start throw-away PostgreSQL and Redis, print where they are, run until Ctrl-C.
+    Services,
+    /// Start Baton as services on throw-away PostgreSQL and Redis, run until Ctrl-C.
+    Up(up::Args),
+    /// Write openapi/openapi.json from the routes of the API.
+    Openapi(openapi::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Test(args) => test::run(&args),
+        Command::Ci => ci::run(),
+        Command::Tidy => tidy::run(),
+        Command::Services => services::run(),
+        Command::Up(args) => up::run(&args),
+        Command::Openapi(args) => openapi::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => ExitCode::from(EXIT_INTERRUPTED),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,24 @@
 //! The REST API of Baton and its OpenAPI document.
+//!
+//! [`router`] serves everything under `/v1` from an [`ApiState`], and `/openapi.json` and `/docs` beside. Shapes of bodies live here, next
+//! to their routes: the domain knows nothing of HTTP or OpenAPI. Every error is a [`Problem`].
+
+mod appender;
+mod auth;
+mod catalogue;
+mod docs;
+mod failure;
+mod openapi;
+mod page;
+mod problem;
+mod raw;
+mod request;
+mod router;
+mod routes;
+mod state;
+mod words;
+
+pub use appender::{AppendError, Appender};
+pub use problem::{Code, Problem};
+pub use router::{openapi_document, openapi_json, router, router_beside};
+pub use state::{ApiParts, ApiState};

@@ -1,3 +1,70 @@
-//! Baton.
+//! `baton`: API, dispatcher and Cache Manager in one process, embedded by default.
 
-fn main() {}
+mod data_dir;
+mod migrate;
+mod serve;
+
+use baton_handler_cache::InstallationArgs;
+use baton_runtime::ops;
+use baton_runtime::settings::{CallsArgs, ListenArgs, LogArgs, NameArgs, TargetArgs};
+use clap::{Args, Parser, Subcommand};
+
+use crate::data_dir::DataDirArgs;
+
+/// The provisioning system of a billing platform: calls the configured handlers of published events, in order. Settings are flags or
+/// environment variables of the same name.
+#[derive(Debug, Parser)]
+#[command(name = "baton", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs everything in one process: without settings on SQLite in ./baton-data.
+    Serve(Box<ServeArgs>),
+    /// Applies the migrations of the database.
+    Migrate(MigrateArgs),
+    /// Asks a program that runs at BATON_LISTEN whether it is ready.
+    Healthcheck(ListenArgs),
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    listen: ListenArgs,
+    #[command(flatten)]
+    name: NameArgs,
+    #[command(flatten)]
+    data_dir: DataDirArgs,
+    #[command(flatten)]
+    installation: InstallationArgs,
+    #[command(flatten)]
+    admin: baton_runtime::settings::AdminArgs,
+    #[command(flatten)]
+    calls: CallsArgs,
+    #[command(flatten)]
+    targets: TargetArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+struct MigrateArgs {
+    #[command(flatten)]
+    data_dir: DataDirArgs,
+    #[command(flatten)]
+    database: baton_runtime::settings::DatabaseArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::serve(*args).await,
+        Command::Migrate(args) => migrate::migrate(args).await,
+        Command::Healthcheck(args) => ops::check_ready(args.listen).await,
+    }
+}

@@ -206,6 +206,9 @@ pub fn body(events_id: &str, object_id: &ObjectId, dt: &str, data: &str) -> Stri
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -216,3 +216,5 @@ fn secret_change(old: &[SigningSecret], new: &[SigningSecret]) -> Option<FieldCh
     Some(FieldChange { field: "secret".into(), live, saved })
 }
 
+#[cfg(test)]
+mod tests;

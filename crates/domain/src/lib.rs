@@ -16,6 +16,7 @@ pub mod limits;
 pub mod mask;
 pub mod partition;
 pub mod retry;
+pub mod scheduler;
 
 
 pub use calls::{CallStatus, Execution, Outcome, Response, Verdict};

@@ -1,1 +1,8 @@
-//! What every Baton program does around its work: settings, telemetry, shutdown, health and metrics.
+//! What every Baton program does around its work: settings, telemetry, shutdown, and the endpoint for health and metrics.
+
+pub mod metrics;
+pub mod ops;
+pub mod settings;
+pub mod shutdown;
+pub mod start;
+pub mod telemetry;

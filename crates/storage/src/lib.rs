@@ -1,1 +1,75 @@
-//! All SQL of Baton: one Store on PostgreSQL and SQLite.
+//! All SQL of Baton: one [`Store`] on PostgreSQL and SQLite.
+//!
+//! Its methods are the transaction boundaries: each either did all that it says or nothing. Instants are passed in and kept to the
+//! microsecond. Every statement text is a constant in the module that runs it (searches with optional filters are put together there),
+//! so that a test can prepare them all on both databases.
+
+mod append;
+mod catalogue;
+mod conn;
+mod db;
+mod dead_letters;
+mod error;
+mod events;
+mod executions;
+mod feed;
+mod generations;
+mod handler_search;
+mod handlers;
+mod ownership;
+mod paging;
+mod progress;
+mod record;
+mod replay;
+mod search;
+mod service_runs;
+mod sql;
+mod stats;
+mod tallies;
+mod vault;
+
+pub use append::Appended;
+pub use db::{Store, StoreSettings};
+pub use dead_letters::{DeadLetterSearch, DeliveryState, StoredDelivery};
+pub use error::{Result, StorageError};
+pub use events::{EventSearch, StoredEvent};
+pub use executions::ExecutionSearch;
+pub use feed::{FedDispatch, FeedQuery};
+pub use generations::{GenerationCause, GenerationSummary, NewGeneration, StoredGeneration};
+pub use handler_search::{HandlerOrder, HandlerSearch, HandlerSort};
+pub use handlers::NewHandler;
+pub use ownership::Instance;
+pub use paging::{Page, Paged};
+pub use progress::{Progress, ProgressState};
+pub use record::{DeliveryRow, Finished, Record};
+pub use service_runs::{LastRuns, RunState, ServiceRun};
+#[doc(hidden)]
+pub use sql::Statement;
+pub use stats::{Backlog, StatRow};
+pub use vault::{Vault, VaultError};
+
+/// Every statement with its texts for PostgreSQL and SQLite, for tests that prepare or explain them. An empty text says that the
+/// database does without it.
+#[doc(hidden)]
+#[must_use]
+pub fn statements() -> Vec<Statement> {
+    [
+        append::STATEMENTS,
+        catalogue::STATEMENTS,
+        db::STATEMENTS,
+        dead_letters::STATEMENTS,
+        events::STATEMENTS,
+        executions::STATEMENTS,
+        feed::STATEMENTS,
+        generations::STATEMENTS,
+        handlers::STATEMENTS,
+        ownership::STATEMENTS,
+        progress::STATEMENTS,
+        record::STATEMENTS,
+        replay::STATEMENTS,
+        service_runs::STATEMENTS,
+        stats::STATEMENTS,
+        tallies::STATEMENTS,
+    ]
+    .concat()
+}

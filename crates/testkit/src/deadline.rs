@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 const POLL: Duration = Duration::from_millis(5);
 
@@ -12,13 +12,20 @@ const POLL: Duration = Duration::from_millis(5);
 ///
 /// # Panics
 /// When `deadline` has passed. A question that hangs counts as unanswered.
-pub async fn eventually<T>(deadline: Duration, what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(deadline: Duration, what: &str, probe: impl AsyncFnMut() -> Option<T>) -> T {
+    poll(deadline, probe).await.unwrap_or_else(|| panic!("waited {deadline:?} for {what}"))
+}
+
+/// Like [`eventually`], for callers with more to say: `None` when `deadline` has passed.
+pub(crate) async fn poll<T>(deadline: Duration, mut probe: impl AsyncFnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline;
     loop {
-        if let Ok(Some(found)) = tokio::time::timeout_at(end, probe()).await {
-            return found;
+        if let Ok(Some(found)) = timeout_at(end, probe()).await {
+            return Some(found);
         }
-        assert!(Instant::now() < end, "waited {deadline:?} for {what}");
+        if Instant::now() >= end {
+            return None;
+        }
         sleep(POLL).await;
     }
 }

@@ -100,15 +100,9 @@ impl RedisServer {
     /// When it does not come up.
     pub async fn restart(&mut self) {
         self.stop();
-        let child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", "", "--appendonly", "no"])
-            .arg("--dir")
-            .arg(self.dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|e| panic!("cannot start redis-server ({e}): run `cargo xtask test`, which installs it"));
+        let child = self.spawn("redis-server").or_else(|_| self.spawn("valkey-server"));
+        let child =
+            child.unwrap_or_else(|e| panic!("cannot start redis-server ({e}): run `cargo xtask test`, which installs it"));
         self.child = Some(child);
         let url = self.url();
         eventually(START, "redis-server to answer", async || {
@@ -116,6 +110,12 @@ impl RedisServer {
             redis::cmd("PING").exec_async(&mut connection).await.ok()
         })
         .await;
+    }
+
+    fn spawn(&self, program: &str) -> std::io::Result<Child> {
+        let mut command = Command::new(program);
+        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", "", "--appendonly", "no", "--dir"]);
+        command.arg(self.dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
     }
 
     /// Removes all keys.

@@ -1,0 +1,100 @@
+//! Every route, and what is the same for all of them.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::auth::require_token;
+use crate::problem::{Code, Problem};
+use crate::state::ApiState;
+use crate::{docs, openapi, routes};
+
+/// The routes of the API: `/v1`, `/openapi.json`, `/docs`, and problems for everything else.
+///
+/// Has a fallback, so that a router that is merged with it must have none.
+pub fn router(state: ApiState) -> Router {
+    router_beside(state, Router::new())
+}
+
+/// The same with other routes beside, which then answer panics and wrong methods with problems too.
+pub fn router_beside(state: ApiState, beside: Router) -> Router {
+    let (v1, described) = v1().split_for_parts();
+    let text: Arc<str> = json(&openapi::document(described)).into();
+    v1.method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(state.clone(), require_token))
+        .with_state(state)
+        .route("/openapi.json", get(async move || ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.to_string())))
+        .merge(docs::router())
+        .merge(beside)
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| panicked(&*panic)))
+        .layer(from_fn(measured))
+        .layer(TraceLayer::new_for_http())
+}
+
+/// The OpenAPI document of all routes. Needs no database.
+#[must_use]
+pub fn openapi_document() -> OpenApi {
+    openapi::document(v1().into_openapi())
+}
+
+/// The OpenAPI document as the JSON text that is checked in under `openapi/openapi.json`.
+#[must_use]
+pub fn openapi_json() -> String {
+    json(&openapi_document())
+}
+
+fn json(document: &OpenApi) -> String {
+    // The document is made of plain structs with string keys, which always serialise.
+    document.to_pretty_json().unwrap_or_default() + "\n"
+}
+
+fn v1() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
+        .merge(routes::handlers::router())
+        .merge(routes::event_types::router())
+        .merge(routes::events::router())
+        .merge(routes::executions::router())
+        .merge(routes::dead_letters::router())
+        .merge(routes::services::router())
+        .merge(routes::cache::router())
+        .merge(routes::stats::router())
+}
+
+async fn not_found(uri: Uri) -> Problem {
+    Problem::not_found(format_args!("path '{}'; /docs lists all", uri.path()))
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    Problem::new(Code::MethodNotAllowed, format!("'{}' does not take {method}; the header Allow lists what it takes.", uri.path()))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Response {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(panic = said.unwrap_or("without a message"), "a request panicked");
+    Problem::new(Code::Internal, "Baton could not do this; its log says why.").into_response()
+}
+
+/// Counts and times requests by route, method and status.
+async fn measured(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let method = request.method().clone();
+    let response = next.run(request).await;
+    let route = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
+    let labels = [("route", route), ("method", method.to_string()), ("status", response.status().as_u16().to_string())];
+    metrics::counter!("baton_http_requests_total", &labels).increment(1);
+    metrics::histogram!("baton_http_request_seconds", &labels).record(begun.elapsed());
+    response
+}

@@ -1,0 +1,161 @@
+//! `/v1/event-types`: the catalogue.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use baton_domain::{Catalogue, EventType as Known};
+use baton_storage::{Paged, StorageError};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::page::page;
+use crate::problem::Problem;
+use crate::request::{Body, NoParams, QueryString, paging};
+use crate::state::ApiState;
+
+const TAG: &str = "Event types";
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(list_event_types, create_event_type))
+}
+
+/// An entry of the catalogue.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EventType {
+    /// What travels on the wire.
+    #[schema(example = "clients.create")]
+    id: String,
+    #[schema(example = "Clients")]
+    group: String,
+    #[schema(example = "create")]
+    action: String,
+    #[schema(example = "Clients: create")]
+    title: String,
+    /// The first half of the ordering key.
+    #[schema(example = "client")]
+    object_kind: String,
+    /// Older spellings, accepted wherever an id is given.
+    aliases: Vec<String>,
+    /// Whether an operator added it.
+    custom: bool,
+}
+
+page! {
+    /// A page of the catalogue.
+    EventTypePage of EventType
+}
+
+impl From<Known> for EventType {
+    fn from(known: Known) -> Self {
+        let Known { id, group, action, title, object_kind, aliases, custom } = known;
+        Self { id, group, action, title, object_kind, aliases, custom }
+    }
+}
+
+/// An event type of an operator's own.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EventTypeInput {
+    /// Lower-case words joined by dots.
+    #[schema(example = "orders.paid", pattern = r"^[a-z0-9_]+(\.[a-z0-9_]+)+$", max_length = 128)]
+    id: String,
+    #[schema(example = "Orders", min_length = 1, max_length = 200)]
+    group: String,
+    /// The first half of the ordering key: a word.
+    #[schema(example = "order", pattern = "^[a-z0-9_]+$", max_length = 64)]
+    object_kind: String,
+    /// The last word of the id when it is left out.
+    #[schema(example = "paid", max_length = 200)]
+    action: Option<String>,
+    /// Group and action when it is left out.
+    #[schema(example = "Orders: paid", max_length = 200)]
+    title: Option<String>,
+}
+
+/// Which page.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct EventTypeQuery {
+    /// The most items of a page.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists the catalogue: the built-in event types, then the operators' own.
+#[utoipa::path(get, path = "/v1/event-types", tag = TAG, params(EventTypeQuery),
+    responses((status = 200, body = EventTypePage, description = "The catalogue")))]
+async fn list_event_types(State(state): State<ApiState>, QueryString(query): QueryString<EventTypeQuery>) -> Result<Json<EventTypePage>, Problem> {
+    let page = paging(query.limit.as_deref(), query.cursor)?;
+    let start = match &page.cursor {
+        None => 0,
+        Some(cursor) => place(cursor).ok_or(StorageError::BadCursor)?,
+    };
+    let catalogue = state.catalogue.fresh().await?;
+    Ok(Json(EventTypePage::of(part(&catalogue, start, page.limit.into()), Into::into)))
+}
+
+/// Types are only ever added at the end, so that a place in the list stays what it is.
+fn part(catalogue: &Catalogue, start: usize, limit: usize) -> Paged<Known> {
+    let rest = catalogue.types().get(start..).unwrap_or_default();
+    let next = start + limit;
+    Paged { items: rest.iter().take(limit).cloned().collect(), next_cursor: (rest.len() > limit).then(|| cursor(next)) }
+}
+
+fn cursor(place: usize) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(format!("event-types:{place}"))
+}
+
+fn place(cursor: &str) -> Option<usize> {
+    let text = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    text.strip_prefix("event-types:")?.parse().ok()
+}
+
+/// Adds an event type of your own.
+#[utoipa::path(post, path = "/v1/event-types", tag = TAG, request_body = EventTypeInput,
+    responses((status = 201, body = EventType, description = "Added; it can be published at once")))]
+async fn create_event_type(
+    State(state): State<ApiState>,
+    QueryString(NoParams {}): QueryString<NoParams>,
+    Body(input): Body<EventTypeInput>,
+) -> Result<(StatusCode, Json<EventType>), Problem> {
+    let EventTypeInput { id, group, object_kind, action, title } = input;
+    let catalogue = state.catalogue.fresh().await?;
+    let new = Known::custom(&catalogue, &id, &group, action.as_deref(), title.as_deref(), &object_kind).map_err(Problem::invalid)?;
+    match state.store.create_event_type(&new, Utc::now()).await {
+        Ok(()) => Ok((StatusCode::CREATED, Json(new.into()))),
+        Err(StorageError::Conflict) => Err(Problem::field("id", format!("'{id}' is in the catalogue already"))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_is_paged_whole() {
+        let catalogue = Catalogue::default();
+        let (mut ids, mut start) = (Vec::new(), 0);
+        loop {
+            let page = part(&catalogue, start, 4);
+            ids.extend(page.items.into_iter().map(|t| t.id));
+            match page.next_cursor {
+                Some(next) => start = place(&next).unwrap(),
+                None => break,
+            }
+        }
+        assert_eq!(ids, catalogue.types().iter().map(|t| t.id.clone()).collect::<Vec<_>>());
+        assert_eq!(part(&catalogue, usize::MAX - 300, 200).items.len(), 0);
+        for bad in ["", "x", "ZXZlbnQ", &BASE64_URL_SAFE_NO_PAD.encode("event-types:-1")] {
+            assert_eq!(place(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! `/v1/events`: what is published, and what became of it.
+
+mod chain;
+mod explain;
+mod publish;
+pub(crate) mod sample;
+mod shape;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use baton_domain::{EventId, EventStatus as Status, FieldErrors, HandlerId, Snapshot};
+use baton_handler_cache::Hint;
+use baton_storage::{EventSearch, StorageError, StoredEvent};
+use chrono::Utc;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use self::shape::{Event, EventPage, ReplayInput, Replayed};
+use crate::problem::Problem;
+use crate::request::{Id, NoParams, OptionalBody, Params, QueryString, no_such};
+use crate::state::ApiState;
+use crate::words::{EventStatus, list};
+
+const TAG: &str = "Events";
+
+pub(crate) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new()
+        .routes(routes!(list_events, publish::publish_event))
+        .routes(routes!(publish::publish_batch))
+        .routes(routes!(explain::explain_event))
+        .routes(routes!(get_event))
+        .routes(routes!(replay_event))
+}
+
+/// Which events.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct EventQuery {
+    /// An id or an older spelling of the catalogue.
+    #[param(example = "clients.create")]
+    events_id: Option<String>,
+    /// The text of the object's id; finds the number and the string.
+    #[param(example = "4107")]
+    object_id: Option<String>,
+    /// Any of these.
+    #[serde(default)]
+    #[param(value_type = Option<Vec<EventStatus>>)]
+    status: Vec<String>,
+    /// Received at this instant or later.
+    #[param(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    from: Option<String>,
+    /// Received before this instant.
+    #[param(value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    to: Option<String>,
+    /// The most items of a page.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists events, the newest first, without their chains and executions.
+#[utoipa::path(get, path = "/v1/events", tag = TAG, params(EventQuery), responses((status = 200, body = EventPage, description = "The events that match")))]
+async fn list_events(State(state): State<ApiState>, QueryString(query): QueryString<EventQuery>) -> Result<Json<EventPage>, Problem> {
+    let mut params = Params::default();
+    let page = params.page(query.limit.as_deref(), query.cursor);
+    let search = EventSearch {
+        events_id: state.known_event(&mut params, "events_id", query.events_id).await?,
+        object_id: params.text("object_id", query.object_id),
+        status: query.status.iter().filter_map(|word| params.word("status", word, list::EVENT_STATUS, Status::parse)).collect(),
+        from: params.instant("from", query.from),
+        to: params.instant("to", query.to),
+    };
+    let (search, page) = params.or((search, page))?;
+    let found = state.store.search_events(&search, &page).await?;
+    Ok(Json(EventPage::of(found, Into::into)))
+}
+
+/// Shows an event with its chain and executions.
+#[utoipa::path(get, path = "/v1/events/{id}", tag = TAG, params(("id" = uuid::Uuid, Path, description = "The event's id")),
+    responses((status = 200, body = Event, description = "The event")))]
+async fn get_event(
+    State(state): State<ApiState>,
+    Id(id): Id<EventId>,
+    QueryString(NoParams {}): QueryString<NoParams>,
+) -> Result<Json<Event>, Problem> {
+    let stored = state.store.event(id).await?.ok_or_else(|| no_such::<EventId>(id))?;
+    let deliveries = state.store.event_deliveries(id).await?;
+    let executions = state.store.event_executions(id).await?;
+    let snapshot = snapshot_of(&state, &stored).await?;
+    let chain = chain::chain(&stored, snapshot.as_deref(), &deliveries, &executions);
+    let executions = executions.into_iter().map(Into::into).collect();
+    Ok(Json(Event::from(stored).with(chain, executions)))
+}
+
+/// The generation that the event ran under, or the live one while it has not begun. `None` when it was removed.
+async fn snapshot_of(state: &ApiState, event: &StoredEvent) -> Result<Option<Arc<Snapshot>>, Problem> {
+    let live = state.cache.live();
+    let Some(number) = event.generation else {
+        return Ok(live);
+    };
+    match live {
+        Some(live) if live.number == number => Ok(Some(live)),
+        _ => Ok(state.store.generation(number).await?.map(|stored| Arc::new(stored.snapshot))),
+    }
+}
+
+/// Sends an event on its way again, to all its handlers or to one.
+///
+/// It takes a new place in the order of its object, and runs under the generation that is live then.
+#[utoipa::path(post, path = "/v1/events/{id}/replay", tag = TAG, params(("id" = uuid::Uuid, Path, description = "The event's id")),
+    request_body(content = Option<ReplayInput>, description = "To whom; to all without"),
+    responses((status = 202, body = Replayed, description = "The event is on its way again")))]
+async fn replay_event(
+    State(state): State<ApiState>,
+    Id(id): Id<EventId>,
+    QueryString(NoParams {}): QueryString<NoParams>,
+    OptionalBody(input): OptionalBody<ReplayInput>,
+) -> Result<(StatusCode, Json<Replayed>), Problem> {
+    let handler_id = input.unwrap_or_default().handler_id.map(HandlerId);
+    let stored = state.store.event(id).await?.ok_or_else(|| no_such::<EventId>(id))?;
+    if let Some(handler_id) = handler_id {
+        check_live(&state, handler_id, &stored.events_id).await?;
+    }
+    match state.store.replay_event(id, handler_id, Utc::now()).await {
+        Ok(_) => state.cache.hints().send(Hint::Appended),
+        Err(StorageError::NotFound) => return Err(no_such::<EventId>(id)),
+        Err(error) => return Err(error.into()),
+    }
+    let replayed = Replayed { id: id.0, status: EventStatus::Pending, handler_id: handler_id.map(|id| id.0) };
+    Ok((StatusCode::ACCEPTED, Json(replayed)))
+}
+
+/// A replay to a handler that would not get it is a mistake.
+async fn check_live(state: &ApiState, handler_id: HandlerId, events_id: &str) -> Result<(), Problem> {
+    let live = state.cache.refresh().await?;
+    let handler = live.as_deref().and_then(|snapshot| snapshot.handler(handler_id));
+    let mut errors = FieldErrors::default();
+    match handler {
+        None => errors.push("handler_id", format!("the handler {handler_id} is not live, so the event would be skipped")),
+        Some(handler) if handler.event != events_id => {
+            errors.push("handler_id", format!("the handler {handler_id} is live for {}, not for {events_id}", handler.event));
+        }
+        Some(_) => {}
+    }
+    errors.or(()).map_err(Problem::invalid)
+}

@@ -1,0 +1,65 @@
+//! A sample of every built-in event type, for test calls and dry runs.
+
+use baton_domain::event::PublicationHead;
+use baton_domain::Catalogue;
+use serde_json::value::RawValue;
+
+use crate::raw::raw;
+
+/// The id of the event type, the object's id, the data.
+const SAMPLES: &[(&str, &str, &str)] = &[
+    ("clients.create", "4107", CLIENT),
+    ("clients.update", "4107", r#"{"id":4107,"name":"Northwind Voice GmbH"}"#),
+    ("clients.delete", "4107", "{}"),
+    ("clients.archive", "4107", "{}"),
+    ("clients.custom_fields.update", "4107", r#"{"id":4107,"crm_ref":"SF-00981","sla_tier":null}"#),
+    ("clients.balance_notzero", "4107", "{}"),
+    ("clients.balance_zero", "4107", "{}"),
+    ("clients.accounts.create", "880", ACCOUNT),
+    ("clients.accounts.update", "880", r#"{"id":880,"orig_capacity":45,"tech_prefix":null}"#),
+    ("clients.accounts.delete", "880", "{}"),
+    ("clients.subscriptions.assign", "5521", ASSIGNED),
+    ("clients.subscriptions.activate", "5521", ACTIVE),
+    ("clients.subscriptions.deactivate", "5521", CLOSED),
+    ("clients.subscriptions.renew", "5521", ACTIVE),
+    ("clients.subscriptions.close", "5521", CLOSED),
+];
+
+const CLIENT: &str = r#"{"id":4107,"name":"Northwind Voice Ltd","companies_id":3,"currencies_id":1,"status":"active","credit":250.0,"payment_terms_id":2,"c_company":"Northwind Voice Ltd","c_email_billing":"ap@northwind.example","orig_capacity":60,"low_balance_capacity":null,"autoinvoice_enabled":true,"tags":["wholesale"]}"#;
+const ACCOUNT: &str = r#"{"id":880,"clients_id":4107,"name":"nw-sbc-fra1","auth_type":"ip","ips":["192.0.2.14","192.0.2.15"],"ani":null,"accname":null,"password":null,"tech_prefix":"7788#","orig_enabled":true,"orig_capacity":30,"orig_rate_tables_ids":[19],"orig_tags":["retail"],"term_enabled":false,"term_capacity":null,"term_tags":[],"notes":null}"#;
+const ASSIGNED: &str = r#"{"id":5521,"clients_id":4107,"accounts_id":null,"packages_id":12,"start_dt":"2026-03-10T00:00:00+00:00","stop_dt":null,"condition":"new","status":"pending"}"#;
+const ACTIVE: &str = r#"{"id":5521,"clients_id":4107,"accounts_id":null,"packages_id":12,"start_dt":"2026-03-10T00:00:00+00:00","stop_dt":null,"condition":"activated","status":"active","period_start_dt":"2026-03-10T00:00:00+00:00","period_stop_dt":"2026-04-09T23:59:59+00:00"}"#;
+const CLOSED: &str = r#"{"id":5521,"clients_id":4107,"accounts_id":null,"packages_id":12,"start_dt":"2026-03-10T00:00:00+00:00","stop_dt":"2026-05-09T23:59:59+00:00","condition":"deactivated","status":"archive"}"#;
+
+/// Head and data of a sample event of this type; operators' own types have no data.
+///
+/// # Errors
+/// A sentence, when the type is not in the catalogue.
+pub(crate) fn of(events_id: &str, catalogue: &Catalogue) -> Result<(PublicationHead, Box<RawValue>), String> {
+    let known = catalogue.resolve(events_id)?;
+    let (_, object_id, data) = SAMPLES.iter().find(|(id, ..)| *id == known.id).copied().unwrap_or(("", "1", "{}"));
+    let head = PublicationHead { events_id: known.id.clone(), object_id: raw(object_id.into()), dt: None };
+    Ok((head, raw(data.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use baton_domain::event::Publication;
+    use baton_domain::mask::mask_json;
+    use chrono::Utc;
+
+    use super::*;
+
+    #[test]
+    fn every_built_in_type_has_a_sample_that_can_be_published() {
+        let catalogue = Catalogue::default();
+        for known in catalogue.types() {
+            assert!(SAMPLES.iter().any(|(id, ..)| *id == known.id), "{}", known.id);
+            let (event, data) = of(&known.id, &catalogue).unwrap();
+            assert_eq!(mask_json(data.get()), data.get());
+            let event = Publication { event, data, ordering_key: None }.check(&catalogue, None, Utc::now()).unwrap();
+            assert_eq!(event.events_id, known.id);
+        }
+        assert_eq!(SAMPLES.len(), catalogue.types().len());
+    }
+}

@@ -1,0 +1,149 @@
+//! A test call: the saved handler, once, with a sample event. Nothing of it is stored.
+
+use axum::Json;
+use axum::extract::State;
+use baton_dispatcher::call::{Call, Target};
+use baton_domain::handler::HandlerSpec;
+use baton_domain::{CallStatus, EventId, Execution as Frame, ExecutionId, GenerationNumber, HandlerId, Outcome, Seq, Verdict};
+use baton_domain::{NewEvent, event};
+use baton_storage::Vault;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use super::TAG;
+use crate::problem::{Code, Problem};
+use crate::request::{Id, NoParams, OptionalBody, QueryString, no_such};
+use crate::routes::events::sample;
+use crate::routes::executions::Execution;
+use crate::state::ApiState;
+
+/// What tells a receiver that a call is a test.
+const TEST_HEADER: &str = "baton-test";
+/// What a client is advised to wait when too many test calls run, in seconds.
+const RETRY_SECONDS: u32 = 5;
+
+/// The event of a test call. What is left out comes from the built-in sample of the handler's event type.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TestInput {
+    #[schema(nullable = false)]
+    event: Option<TestHead>,
+    #[schema(schema_with = crate::openapi::data, required = false)]
+    data: Option<Box<RawValue>>,
+}
+
+/// What happened, to what, when.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TestHead {
+    /// The handler's event.
+    #[schema(nullable = false, example = "clients.create")]
+    events_id: Option<String>,
+    #[schema(schema_with = crate::openapi::object_id, required = false)]
+    object_id: Option<Box<RawValue>>,
+    dt: Option<String>,
+}
+
+/// Calls the saved handler once with a sample event.
+///
+/// The call is made at once, under no lane, without a retry, and is not kept in the log. It carries the header `baton-test: 1`.
+#[utoipa::path(post, path = "/v1/handlers/{id}/test", tag = TAG, request_body(content = Option<TestInput>, description = "The event; a built-in sample without"),
+    params(("id" = i64, Path, description = "The handler's id")),
+    responses((status = 200, body = Execution, description = "How it went; `status` says whether the handler did it")))]
+pub(super) async fn test_handler(
+    State(state): State<ApiState>,
+    Id(id): Id<HandlerId>,
+    QueryString(NoParams {}): QueryString<NoParams>,
+    OptionalBody(input): OptionalBody<TestInput>,
+) -> Result<Json<Execution>, Problem> {
+    let saved = state.store.handler(id).await?.ok_or_else(|| no_such::<HandlerId>(id))?;
+    let event = event_of(&state, &saved.spec, input.unwrap_or_default()).await?;
+    let Ok(_turn) = state.test_calls.try_acquire() else {
+        return Err(Problem::new(Code::Overloaded, "Too many test calls run already; try again.").retry_after(RETRY_SECONDS));
+    };
+    let generation = state.cache.live().map(|live| live.number);
+    let outcome = call(&state, &saved.spec, &event, generation).await;
+    Ok(Json(Execution::of_test(frame(&saved.spec, event, generation), generation.map(|number| number.0), outcome)))
+}
+
+async fn event_of(state: &ApiState, handler: &HandlerSpec, input: TestInput) -> Result<NewEvent, Problem> {
+    let given = input.event.as_ref().and_then(|head| head.events_id.as_deref());
+    let catalogue = state.catalogue.with(std::iter::once(handler.event.as_str()).chain(given)).await?;
+    let (head, data) = match sample::of(&handler.event, &catalogue) {
+        Ok(sample) => sample,
+        Err(reason) => return Err(Problem::field("event", reason)),
+    };
+    let TestHead { events_id, object_id, dt } = input.event.unwrap_or_default();
+    let head = event::PublicationHead {
+        events_id: events_id.unwrap_or(head.events_id),
+        object_id: object_id.unwrap_or(head.object_id),
+        dt: dt.or(head.dt),
+    };
+    let publication = event::Publication { event: head, data: input.data.unwrap_or(data), ordering_key: None };
+    let checked = publication.check(&catalogue, None, Utc::now()).map_err(Problem::invalid)?;
+    if checked.events_id != handler.event {
+        return Err(Problem::field("event.events_id", format!("must be the handler's event, {}", handler.event)));
+    }
+    Ok(checked)
+}
+
+async fn call(state: &ApiState, handler: &HandlerSpec, event: &NewEvent, generation: Option<GenerationNumber>) -> Outcome {
+    let started_at = Utc::now();
+    let target = match target(handler, &state.vault) {
+        Ok(target) => target,
+        Err(reason) => return failed(reason, started_at),
+    };
+    let body = event::body(&event.events_id, &event.object_id, &event.dt, &event.data);
+    let call = Call {
+        event_id: event.id,
+        events_id: &event.events_id,
+        object_id: &event.object_id,
+        handler_id: handler.id,
+        // A receiver sees 0 where there is no generation yet.
+        generation: generation.unwrap_or(GenerationNumber(0)),
+        attempt: 1,
+        body: body.into(),
+    };
+    state.caller.call(&target, &call).await
+}
+
+/// The handler ready to be called, its secrets opened.
+fn target(handler: &HandlerSpec, vault: &Vault) -> Result<Target, String> {
+    let mut headers = vec![(TEST_HEADER.to_owned(), "1".to_owned())];
+    for (name, sealed) in &handler.headers {
+        headers.push((name.clone(), vault.open(sealed).map_err(|e| format!("the header '{name}': {e}"))?));
+    }
+    let mut secrets = Vec::new();
+    for secret in &handler.secrets {
+        secrets.push((vault.open(&secret.sealed).map_err(|e| format!("the signing secret: {e}"))?, secret.valid_until));
+    }
+    Target::new(handler, headers, secrets)
+}
+
+fn failed(reason: String, started_at: DateTime<Utc>) -> Outcome {
+    Outcome { verdict: Verdict::Failed, error: Some(reason), response: None, started_at, duration: std::time::Duration::ZERO }
+}
+
+/// What would be stored of the call, before it is known how it went.
+fn frame(handler: &HandlerSpec, event: NewEvent, generation: Option<GenerationNumber>) -> Frame {
+    Frame {
+        id: ExecutionId::generate(),
+        event_id: EventId(event.id.0),
+        seq: Seq(0),
+        events_id: event.events_id,
+        object_id: event.object_id,
+        handler_id: handler.id,
+        handler_name: handler.name.clone(),
+        priority: handler.priority,
+        generation: generation.unwrap_or(GenerationNumber(0)),
+        attempt: 1,
+        status: CallStatus::Skipped,
+        started_at: event.received_at,
+        duration_ms: 0,
+        error: None,
+        response: None,
+        retry_at: None,
+    }
+}

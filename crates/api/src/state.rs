@@ -1,0 +1,92 @@
+//! What every request needs.
+
+use std::sync::Arc;
+
+use baton_dispatcher::call::Caller;
+use baton_handler_cache::HandlerCache;
+use baton_storage::{Store, Vault};
+use tokio::sync::Semaphore;
+
+use crate::appender::Appender;
+use crate::catalogue::CatalogueCache;
+use crate::request::Params;
+
+/// How many test calls run at once.
+const TEST_CALLS_MAX: usize = 16;
+
+/// What every request needs. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    pub(crate) store: Store,
+    pub(crate) cache: HandlerCache,
+    pub(crate) caller: Caller,
+    pub(crate) vault: Vault,
+    pub(crate) appender: Appender,
+    pub(crate) admin_token: Arc<str>,
+    pub(crate) catalogue: Arc<CatalogueCache>,
+    pub(crate) test_calls: Arc<Semaphore>,
+}
+
+/// What an [`ApiState`] is made of.
+pub struct ApiParts {
+    /// The database.
+    pub store: Store,
+    /// The live generation, and the hints that follow a write.
+    pub cache: HandlerCache,
+    /// Checks tasks when a handler is saved, and makes test calls.
+    pub caller: Caller,
+    /// Seals secrets and header values.
+    pub vault: Vault,
+    /// Stores events.
+    pub appender: Appender,
+    /// The bearer token of every call under `/v1`.
+    pub admin_token: String,
+}
+
+impl ApiState {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(parts: ApiParts) -> Self {
+        let ApiParts { store, cache, caller, vault, appender, admin_token } = parts;
+        Self {
+            catalogue: Arc::new(CatalogueCache::new(store.clone())),
+            test_calls: Arc::new(Semaphore::new(TEST_CALLS_MAX)),
+            admin_token: admin_token.into(),
+            store,
+            cache,
+            caller,
+            vault,
+            appender,
+        }
+    }
+}
+
+impl std::fmt::Debug for ApiState {
+    /// Without the token and the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiState").finish_non_exhaustive()
+    }
+}
+
+impl ApiState {
+    /// The catalogue's id of an event type that a parameter names by its id or an older spelling.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn known_event(
+        &self,
+        params: &mut Params,
+        name: &str,
+        value: Option<String>,
+    ) -> Result<Option<String>, baton_storage::StorageError> {
+        let Some(value) = params.text(name, value) else { return Ok(None) };
+        let catalogue = self.catalogue.with([value.as_str()]).await?;
+        match catalogue.resolve(&value) {
+            Ok(found) => Ok(Some(found.id.clone())),
+            Err(reason) => {
+                params.refuse(name, reason);
+                Ok(None)
+            }
+        }
+    }
+}

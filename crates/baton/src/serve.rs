@@ -1,0 +1,129 @@
+//! `baton serve`: everything in one process.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use baton_api::{ApiParts, ApiState, Appender};
+use baton_cache_manager::CacheManager;
+use baton_dispatcher::call::{Caller, CallerSettings};
+use baton_dispatcher::{Dispatcher, DispatcherSettings};
+use baton_domain::address::AddressPolicy;
+use baton_handler_cache::{HandlerCache, Installation, RedisSettings};
+use baton_runtime::settings::{Secret, TargetArgs, required};
+use baton_runtime::{metrics, ops, shutdown, telemetry};
+use baton_storage::{Store, StoreSettings, Vault};
+use tokio_util::sync::CancellationToken;
+
+use crate::ServeArgs;
+use crate::data_dir::DataDir;
+
+pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    telemetry::init(&args.log)?;
+    let stop = shutdown::on_signals()?;
+    let embedded = args.installation.database.database_url.as_ref().is_none_or(|url| !url.is_postgres());
+    // The folder is locked even where the database is elsewhere in it: one process an embedded installation.
+    let folder = if embedded { Some(DataDir::open(&args.data_dir.data_dir)?) } else { None };
+    let admin_token = admin_token(&args, folder.as_ref())?;
+    let caller = caller(&args, folder.as_ref())?;
+    let installation = open(&args, folder.as_ref(), &stop).await?;
+    let listener = ops::bind(args.listen.listen).await?;
+    if let Some(folder) = &folder {
+        let token = folder.admin_token_path();
+        tracing::info!(listen = %args.listen.listen, docs = %format!("http://{}/docs", args.listen.listen), admin_token = %token.display(), "baton started");
+    } else {
+        tracing::info!(listen = %args.listen.listen, "baton started");
+    }
+    run(&args, installation, caller, admin_token, embedded, listener, stop).await
+}
+
+async fn run(
+    args: &ServeArgs,
+    installation: Installation,
+    caller: Caller,
+    admin_token: String,
+    alone: bool,
+    listener: tokio::net::TcpListener,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let Installation { store, cache, vault } = installation;
+    let name = args.name.or_host();
+    let settings = DispatcherSettings {
+        name: name.clone(),
+        calls_max: args.calls.calls_max as usize,
+        handler_calls_max: args.calls.handler_calls_max as usize,
+        scripts_max: args.targets.scripts_max as usize,
+        alone,
+    };
+    let dispatcher = Dispatcher::new(store.clone(), cache.clone(), caller.clone(), vault.clone(), settings);
+    let manager = CacheManager::new(name, store.clone(), cache.clone(), vault.clone());
+    let (appender, appending) = Appender::start(store.clone(), cache.hints().clone());
+    let ready_store = store.clone();
+    let ready: ops::Ready = Arc::new(move || {
+        let store = ready_store.clone();
+        Box::pin(async move { store.ping().await.map_err(|error| error.to_string()) })
+    });
+    let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, admin_token };
+    let router = baton_api::router(ApiState::new(parts)).merge(ops::router(metrics::install(stop.clone())?, ready));
+    let cache = tokio::spawn(cache.run(stop.clone()));
+    let managing = tokio::spawn(manager.run(stop.clone()));
+    // Publishers are answered first, then the dispatcher finishes: what the last of them published is picked up at the next start.
+    let dispatching = tokio::spawn(dispatcher.run(stop.clone()));
+    ops::serve(listener, router, stop).await?;
+    let _ = tokio::join!(appending, dispatching, managing, cache);
+    Ok(())
+}
+
+fn admin_token(args: &ServeArgs, folder: Option<&DataDir>) -> anyhow::Result<String> {
+    match (&args.admin.admin_token, folder) {
+        (Some(token), _) => Ok(token.expose().to_owned()),
+        (None, Some(folder)) => folder.admin_token(),
+        (None, None) => required(None, "BATON_ADMIN_TOKEN", "it is what clients of the API prove themselves with"),
+    }
+}
+
+fn caller(args: &ServeArgs, folder: Option<&DataDir>) -> anyhow::Result<Caller> {
+    let TargetArgs { script_root, allow_targets, scripts_max } = &args.targets;
+    let script_root = match (script_root, folder) {
+        (Some(root), _) => Some(root.clone()),
+        (None, Some(folder)) => Some(folder.script_root()?),
+        (None, None) => None,
+    };
+    Ok(Caller::new(CallerSettings {
+        policy: AddressPolicy::new(allow_targets.iter().copied(), args.listen.listen.ip().is_loopback()),
+        script_root,
+        scripts_max: *scripts_max as usize,
+        user_agent: concat!("Baton/", env!("CARGO_PKG_VERSION")).into(),
+    })?)
+}
+
+/// Opens the installation: the embedded one migrates itself and makes its own key, one on PostgreSQL waits for both.
+async fn open(args: &ServeArgs, folder: Option<&DataDir>, stop: &CancellationToken) -> anyhow::Result<Installation> {
+    let shared = &args.installation;
+    let key = match (&shared.secret_key.secret_key, folder) {
+        (Some(key), _) => key.clone(),
+        (None, Some(folder)) => Secret::new(folder.secret_key()?),
+        (None, None) => required(None, "BATON_SECRET_KEY", "it opens the secrets of handlers")?,
+    };
+    let vault = Vault::new(key.expose()).context("BATON_SECRET_KEY cannot be used")?;
+    let url = match (&shared.database.database_url, folder) {
+        (Some(url), _) => url.expose().to_owned(),
+        (None, Some(folder)) => folder.database_url(),
+        (None, None) => required(None, "BATON_DATABASE_URL", "there is no database without it")?,
+    };
+    let settings = StoreSettings { url, max_connections: shared.database.database_connections };
+    let store = if folder.is_some() {
+        let store = Store::connect(&settings).await.context("cannot open the database (BATON_DATABASE_URL)")?;
+        store.migrate().await.context("cannot migrate the database")?;
+        store
+    } else {
+        baton_handler_cache::wait_for_store(&settings, stop).await?
+    };
+    let cache = match &shared.redis.redis_url {
+        None => HandlerCache::local(store.clone()),
+        Some(url) => {
+            let redis = RedisSettings { url: url.expose().to_owned(), prefix: shared.redis.redis_prefix.clone() };
+            HandlerCache::redis(store.clone(), &redis)?
+        }
+    };
+    Ok(Installation { store, cache, vault })
+}

@@ -1,0 +1,105 @@
+//! The service: takes runs from the queue, one at a time.
+
+use std::time::Duration;
+
+use baton_handler_cache::{HandlerCache, Hint};
+use baton_storage::{ServiceRun, StorageError, Store, Vault};
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::build::{self, Request};
+use crate::error::BuildError;
+use crate::{SERVICE, request};
+
+/// How often the queue is looked at while no hint says that something is in it.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// How long an instance, and a run that it began, are believed alive without a sign of life.
+const LEASE: TimeDelta = TimeDelta::seconds(15);
+/// Every how many looks a sign of life is given.
+const RENEW_EVERY: u32 = 5;
+
+/// One instance of the Cache Manager.
+pub struct CacheManager {
+    id: Uuid,
+    name: String,
+    store: Store,
+    cache: HandlerCache,
+    vault: Vault,
+}
+
+impl CacheManager {
+    /// An instance, known by `name` (a host, a container) in the Task Scheduler.
+    #[must_use]
+    pub fn new(name: String, store: Store, cache: HandlerCache, vault: Vault) -> Self {
+        Self { id: Uuid::now_v7(), name, store, cache, vault }
+    }
+
+    /// Works until `stop`. A database that fails costs time: the next look tries again.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut hints = self.cache.hints().subscribe();
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticks = 0_u32;
+        loop {
+            let renew = tokio::select! {
+                () = stop.cancelled() => break,
+                _ = looks.tick() => {
+                    ticks = ticks.wrapping_add(1);
+                    ticks % RENEW_EVERY == 1
+                }
+                hint = hints.recv() => match hint {
+                    Ok(Hint::RunRequested) | Err(_) => false,
+                    Ok(_) => continue,
+                },
+            };
+            if let Err(error) = self.look(renew).await {
+                tracing::warn!(%error, "the Cache Manager could not look at its queue");
+            }
+        }
+        let _ = self.store.remove_instance(self.id).await;
+    }
+
+    async fn look(&self, renew: bool) -> Result<(), StorageError> {
+        if renew {
+            self.give_sign_of_life().await?;
+            if self.store.live_generation_number().await?.is_none() {
+                request::request(&self.store, self.cache.hints(), Request::Start, Utc::now()).await?;
+            }
+        }
+        let now = Utc::now();
+        while let Some(run) = self.store.claim_run(SERVICE, self.id, now, now + LEASE).await? {
+            self.work(run).await?;
+        }
+        Ok(())
+    }
+
+    async fn give_sign_of_life(&self) -> Result<(), StorageError> {
+        let now = Utc::now();
+        if !self.store.renew_instance(self.id, now + LEASE, 0).await? {
+            self.store.register_instance(self.id, SERVICE, &self.name, now, now + LEASE).await?;
+        }
+        Ok(())
+    }
+
+    async fn work(&self, run: ServiceRun) -> Result<(), StorageError> {
+        let result = self.build(&run).await;
+        match &result {
+            Ok(done) => tracing::info!(run = run.id, result = %done, "restarted"),
+            Err(error) => tracing::warn!(run = run.id, %error, "the restart failed"),
+        }
+        let result = result.map_err(|error| error.to_string());
+        metrics::counter!("baton_cache_restarts_total", "result" => if result.is_ok() { "done" } else { "failed" }).increment(1);
+        self.store.finish_run(run.id, self.id, Utc::now(), result).await?;
+        self.cache.hints().send(Hint::RunFinished);
+        Ok(())
+    }
+
+    async fn build(&self, run: &ServiceRun) -> Result<Value, BuildError> {
+        let request: Request = serde_json::from_value(run.params.clone()).map_err(BuildError::BadRequest)?;
+        let (snapshot, result) = build::build(&self.store, &self.vault, request, Utc::now()).await?;
+        self.cache.publish(snapshot).await;
+        Ok(json!(result))
+    }
+}

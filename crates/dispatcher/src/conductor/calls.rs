@@ -1,0 +1,321 @@
+//! Starting calls, and what follows from their outcomes.
+
+use std::sync::Arc;
+
+use baton_domain::handler::Task;
+use baton_domain::scheduler::Ending;
+use baton_domain::{
+    CallStatus, EventId, Execution, ExecutionId, GenerationNumber, HandlerId, ObjectId, Outcome, PartitionId, Seq, Verdict,
+};
+use baton_storage::{DeliveryRow, DeliveryState, FedDispatch};
+use bytes::Bytes;
+use chrono::{DateTime, SubsecRound, Utc};
+use tokio::time::Instant;
+
+use super::planning::body_of;
+use super::{Conductor, Message};
+use crate::call::{Call, Caller};
+use crate::compiled::Ready;
+use crate::recorder::Change;
+use crate::settings::{LEASE_MARGIN, UNRECORDED_MAX, delta};
+
+/// A call that ended.
+pub(crate) struct Called {
+    seq: Seq,
+    handler: HandlerId,
+    partition: PartitionId,
+    /// The handler as it was called.
+    under: Arc<Ready>,
+    generation: GenerationNumber,
+    outcome: Outcome,
+}
+
+/// What a task that calls needs of its own.
+struct Order {
+    seq: Seq,
+    partition: PartitionId,
+    event_id: EventId,
+    events_id: Arc<str>,
+    object_id: ObjectId,
+    under: Arc<Ready>,
+    generation: GenerationNumber,
+    attempt: u32,
+    body: Bytes,
+}
+
+impl Conductor {
+    /// Starts as many calls as there are slots for.
+    pub(super) fn start_calls(&mut self) {
+        if self.unrecorded >= UNRECORDED_MAX || *self.tools.lease.borrow() < Instant::now() + LEASE_MARGIN {
+            return;
+        }
+        let mut to_load = Vec::new();
+        while self.calls < self.tools.settings.calls_max {
+            let (live, settings) = (&self.live, &self.tools.settings);
+            let limit = |handler| match live.handler(handler).map(|h| &h.spec.task) {
+                Some(Task::Script { .. }) => settings.handler_calls_max.min(settings.scripts_max),
+                _ => settings.handler_calls_max,
+            };
+            let Some((seq, handler)) = self.ready.pop(limit) else { break };
+            if !self.start_call(seq, handler) {
+                self.ready.release(handler);
+                if let Some(waiting) = self.without_body.get(&seq)
+                    && waiting.len() == 1
+                {
+                    to_load.push(seq);
+                }
+            }
+        }
+        if !to_load.is_empty() {
+            self.load_bodies(&to_load);
+        }
+    }
+
+    /// Starts a call; `false` when it takes no slot, because its body has to be loaded first or its handler is gone.
+    fn start_call(&mut self, seq: Seq, handler: HandlerId) -> bool {
+        let Some(dispatch) = self.dispatches.get_mut(&seq) else { return false };
+        let Some(object) = self.objects.get(&dispatch.key) else { return false };
+        let Some(delivery) = object.queue.chain(seq).and_then(|chain| chain.delivery(handler)) else { return false };
+        let attempt = delivery.attempts + 1;
+        // The first attempt runs under the chain's generation, a retry as the handler is now.
+        let generation = if attempt == 1 { &dispatch.under } else { &self.live };
+        let Some(under) = generation.handler(handler) else {
+            self.skip_gone(seq, handler);
+            return false;
+        };
+        let Some(body) = &dispatch.body else {
+            self.without_body.entry(seq).or_default().push(handler);
+            return false;
+        };
+        let order = Order {
+            seq,
+            partition: dispatch.partition,
+            event_id: dispatch.event_id,
+            events_id: Arc::clone(&dispatch.events_id),
+            object_id: dispatch.object_id.clone(),
+            under: Arc::clone(under),
+            generation: generation.number(),
+            attempt,
+            body: body.clone(),
+        };
+        if !std::mem::replace(&mut dispatch.called, true) {
+            let waited = (Utc::now() - dispatch.received_at).to_std().unwrap_or_default();
+            metrics::histogram!("baton_publish_to_first_call_seconds").record(waited.as_secs_f64());
+        }
+        self.calls += 1;
+        *self.busy.entry(order.partition).or_default() += 1;
+        let (caller, outbox) = (self.tools.caller.clone(), self.tools.outbox.clone());
+        tokio::spawn(async move {
+            let _ = outbox.send(Message::Called(Box::new(carry_out(&caller, order).await)));
+        });
+        true
+    }
+
+    /// Bodies that had been put aside are here.
+    pub(super) fn payloads_came(&mut self, wanted: &[Seq], brought: baton_storage::Result<Vec<FedDispatch>>) {
+        match brought {
+            Ok(rows) => {
+                for row in rows {
+                    self.set_body(row.seq, body_of(&row));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "bodies of events could not be loaded"),
+        }
+        let now = Utc::now();
+        for seq in wanted {
+            let Some(handlers) = self.without_body.remove(seq) else { continue };
+            let Some(dispatch) = self.dispatches.get(seq) else { continue };
+            if dispatch.body.is_some() {
+                handlers.into_iter().for_each(|handler| self.ready.push(*seq, handler));
+            } else {
+                let key = Arc::clone(&dispatch.key);
+                self.put_back_without_body((*seq, handlers), now);
+                self.timers.set(now + delta(crate::settings::DATABASE_PAUSE.1), key);
+            }
+        }
+    }
+
+    /// Takes back deliveries that wait for a body.
+    pub(super) fn put_back_without_body(&mut self, (seq, handlers): (Seq, Vec<HandlerId>), now: DateTime<Utc>) {
+        let Some(object) = self.dispatches.get(&seq).and_then(|d| self.objects.get_mut(&d.key)) else { return };
+        for handler in handlers {
+            object.queue.put_back(seq, handler, now);
+        }
+    }
+
+    pub(super) fn called(&mut self, called: Called) {
+        self.calls -= 1;
+        self.ready.release(called.handler);
+        let partition = called.partition;
+        let key = self.dispatches.get(&called.seq).map(|dispatch| Arc::clone(&dispatch.key));
+        if let Some(change) = self.settle(called) {
+            self.write(change);
+        }
+        self.no_longer_busy(partition);
+        if let Some(key) = key {
+            self.start_ready(&key);
+        }
+    }
+
+    /// What follows from an outcome, for the queue and for the tables.
+    fn settle(&mut self, called: Called) -> Option<Change> {
+        let Called { seq, handler, under, generation, outcome, .. } = called;
+        let dispatch = self.dispatches.get_mut(&seq)?;
+        let object = self.objects.get_mut(&dispatch.key)?;
+        let attempt = object.queue.chain(seq)?.delivery(handler)?.attempts + 1;
+        let ended_at = Utc::now().trunc_subsecs(6);
+        let (ending, due) = judge(&under, attempt, outcome.verdict, ended_at);
+        let execution = Execution {
+            id: ExecutionId::generate(),
+            event_id: dispatch.event_id,
+            seq,
+            events_id: dispatch.events_id.to_string(),
+            object_id: dispatch.object_id.clone(),
+            handler_id: handler,
+            handler_name: under.spec.name.clone(),
+            priority: under.spec.priority,
+            generation,
+            attempt,
+            status: if ending == Some(Ending::Succeeded) { CallStatus::Success } else { CallStatus::Fail },
+            started_at: outcome.started_at,
+            duration_ms: i64::try_from(outcome.duration.as_millis()).unwrap_or(i64::MAX),
+            error: outcome.error,
+            response: outcome.response,
+            retry_at: due,
+        };
+        count(&execution, &under, outcome.duration);
+        let mut change = Change::new(dispatch.partition);
+        if ending != Some(Ending::Succeeded) {
+            change.unsuccessful.push(delivery_row(&execution, due, ended_at));
+        } else if attempt > 1 {
+            change.settled.push((seq, handler));
+        }
+        change.executions.push(execution);
+        match (ending, due) {
+            (None, Some(due)) => {
+                object.queue.retry(seq, handler, due);
+                self.timers.set(due, Arc::clone(&dispatch.key));
+                if !std::mem::replace(&mut dispatch.retrying, true) {
+                    change.started = Some((seq, dispatch.under.number()));
+                }
+            }
+            (ending, _) => self.end(&mut change, seq, handler, ending.unwrap_or(Ending::Dead), true),
+        }
+        Some(change)
+    }
+
+    /// Ends a delivery, and with it what it stops and perhaps the chain.
+    fn end(&mut self, change: &mut Change, seq: Seq, handler: HandlerId, ending: Ending, called: bool) {
+        let Some(object) = self.dispatches.get(&seq).and_then(|d| self.objects.get_mut(&d.key)) else { return };
+        let settled = object.queue.end(seq, handler, ending, called);
+        for skipped in settled.skipped {
+            let reason = format!("not called: handler {handler}, whose failure stops the chain, is dead");
+            change.executions.extend(self.skipped(seq, skipped, 0, reason));
+        }
+        if let Some(chain) = settled.finished {
+            change.finished = self.finished(&chain).and_then(|end| end.finished);
+            self.forget(seq);
+        }
+    }
+
+    /// Ends a delivery whose handler is not in the live generation any more.
+    pub(super) fn skip_gone(&mut self, seq: Seq, handler: HandlerId) {
+        let Some(dispatch) = self.dispatches.get(&seq) else { return };
+        let delivery = self.objects.get(&dispatch.key).and_then(|object| object.queue.chain(seq)?.delivery(handler));
+        let attempts = delivery.map_or(0, |delivery| delivery.attempts);
+        let mut change = Change::new(dispatch.partition);
+        let reason = format!("not tried again: the handler is not in generation {} any more", self.live.number());
+        change.executions.extend(self.skipped(seq, handler, attempts, reason));
+        change.settled.push((seq, handler));
+        self.end(&mut change, seq, handler, Ending::Skipped, false);
+        self.write(change);
+    }
+
+    /// The execution that says why a delivery was not called.
+    fn skipped(&self, seq: Seq, handler: HandlerId, attempt: u32, reason: String) -> Option<Execution> {
+        let dispatch = self.dispatches.get(&seq)?;
+        let spec = dispatch.under.handler(handler).map(|h| &h.spec);
+        metrics::counter!("baton_executions_total", "outcome" => "skipped").increment(1);
+        Some(Execution {
+            id: ExecutionId::generate(),
+            event_id: dispatch.event_id,
+            seq,
+            events_id: dispatch.events_id.to_string(),
+            object_id: dispatch.object_id.clone(),
+            handler_id: handler,
+            handler_name: spec.map_or_else(|| format!("handler {handler}"), |s| s.name.clone()),
+            priority: spec.map_or(0, |s| s.priority),
+            generation: self.live.number(),
+            attempt,
+            status: CallStatus::Skipped,
+            started_at: Utc::now().trunc_subsecs(6),
+            duration_ms: 0,
+            error: Some(reason),
+            response: None,
+            retry_at: None,
+        })
+    }
+}
+
+async fn carry_out(caller: &Caller, order: Order) -> Called {
+    let Order { seq, partition, event_id, events_id, object_id, under, generation, attempt, body } = order;
+    let handler = under.spec.id;
+    let outcome = match &under.target {
+        Ok(target) => {
+            let call =
+                Call { event_id, events_id: &events_id, object_id: &object_id, handler_id: handler, generation, attempt, body };
+            caller.call(target, &call).await
+        }
+        Err(reason) => Outcome {
+            verdict: Verdict::Retry { after: None },
+            error: Some(reason.clone()),
+            response: None,
+            started_at: Utc::now(),
+            duration: std::time::Duration::ZERO,
+        },
+    };
+    Called { seq, handler, partition, under, generation, outcome }
+}
+
+/// How a delivery ends by this attempt, or when it is due again.
+fn judge(under: &Ready, attempt: u32, verdict: Verdict, now: DateTime<Utc>) -> (Option<Ending>, Option<DateTime<Utc>>) {
+    match verdict {
+        Verdict::Succeeded => (Some(Ending::Succeeded), None),
+        Verdict::Retry { after } if attempt < under.spec.retry.max_attempts => {
+            let delay = under.spec.retry.delay(attempt, rand::random(), after);
+            (None, Some((now + delta(delay)).trunc_subsecs(6)))
+        }
+        Verdict::Retry { .. } | Verdict::Failed => (Some(Ending::Dead), None),
+    }
+}
+
+fn delivery_row(execution: &Execution, due: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DeliveryRow {
+    DeliveryRow {
+        seq: execution.seq,
+        handler_id: execution.handler_id,
+        event_id: execution.event_id,
+        events_id: execution.events_id.clone(),
+        object_id: execution.object_id.clone(),
+        handler_name: execution.handler_name.clone(),
+        generation: execution.generation,
+        state: if due.is_some() { DeliveryState::Retrying } else { DeliveryState::Dead },
+        attempts: execution.attempt,
+        next_attempt_at: due,
+        last_error: execution.error.clone(),
+        updated_at: now,
+    }
+}
+
+fn count(execution: &Execution, under: &Ready, duration: std::time::Duration) {
+    let outcome = match (execution.status, execution.retry_at) {
+        (CallStatus::Success, _) => "success",
+        (_, Some(_)) => "retry",
+        _ => "dead",
+    };
+    metrics::counter!("baton_executions_total", "outcome" => outcome).increment(1);
+    metrics::histogram!("baton_call_seconds", "task" => under.spec.task.kind()).record(duration.as_secs_f64());
+    tracing::debug!(
+        event = %execution.event_id, handler = execution.handler_id.0, attempt = execution.attempt,
+        generation = execution.generation.0, outcome, error = execution.error, "called"
+    );
+}

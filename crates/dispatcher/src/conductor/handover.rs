@@ -1,0 +1,80 @@
+//! Taking partitions and giving them up.
+
+use std::collections::HashSet;
+
+use baton_domain::PartitionId;
+use chrono::Utc;
+
+use super::Conductor;
+
+impl Conductor {
+    pub(super) fn acquired(&mut self, partitions: Vec<PartitionId>) {
+        if self.stopping {
+            // They came too late to be used.
+            let _ = self.tools.given_up.send(partitions);
+            return;
+        }
+        self.owned.extend(&partitions);
+        self.feed.acquire(partitions);
+    }
+
+    /// Gives up some partitions to a dispatcher that has fewer.
+    pub(super) fn shed(&mut self, surplus: usize) {
+        let staying = self.owned.iter().filter(|partition| !self.leaving.contains(partition)).copied();
+        let surplus = surplus.saturating_sub(self.leaving.len());
+        let leaving = staying.take(surplus).collect();
+        self.leave_partitions(&leaving);
+    }
+
+    /// Starts nothing more in these partitions; they are given up when what is under way there is written.
+    pub(super) fn leave_partitions(&mut self, partitions: &HashSet<PartitionId>) {
+        self.leaving.extend(partitions);
+        let now = Utc::now();
+        for (seq, handler) in self.ready.drain() {
+            let Some(dispatch) = self.dispatches.get(&seq) else { continue };
+            if !self.leaving.contains(&dispatch.partition) {
+                self.ready.push(seq, handler);
+            } else if let Some(object) = self.objects.get_mut(&dispatch.key) {
+                object.queue.put_back(seq, handler, now);
+            }
+        }
+    }
+
+    pub(super) fn recorded(&mut self, partitions: &[PartitionId]) {
+        self.unrecorded -= partitions.len();
+        for partition in partitions {
+            self.no_longer_busy(*partition);
+        }
+    }
+
+    pub(super) fn no_longer_busy(&mut self, partition: PartitionId) {
+        if let Some(busy) = self.busy.get_mut(&partition) {
+            *busy -= 1;
+            if *busy == 0 {
+                self.busy.remove(&partition);
+            }
+        }
+    }
+
+    /// Gives up partitions in which nothing is under way any more.
+    pub(super) fn give_up_idle(&mut self) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        let idle: HashSet<_> = self.leaving.iter().filter(|p| !self.busy.contains_key(p)).copied().collect();
+        if idle.is_empty() {
+            return;
+        }
+        self.leaving.retain(|partition| !idle.contains(partition));
+        self.owned.retain(|partition| !idle.contains(partition));
+        self.feed.drop_partitions(&idle);
+        let gone: Vec<_> = self.dispatches.iter().filter(|(_, d)| idle.contains(&d.partition)).map(|(seq, _)| *seq).collect();
+        for seq in gone {
+            self.put_body_aside(seq);
+            self.without_body.remove(&seq);
+            self.dispatches.remove(&seq);
+        }
+        self.objects.retain(|_, object| !idle.contains(&object.partition));
+        let _ = self.tools.given_up.send(idle.into_iter().collect());
+    }
+}

@@ -1,0 +1,98 @@
+//! Reading unfinished dispatches into memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use baton_domain::{EventId, GenerationNumber, Seq};
+use baton_storage::{FedDispatch, Progress, Store};
+
+use super::{Conductor, Message};
+use crate::compiled::{Compiled, Shelf};
+use crate::feed::{Read, What};
+use crate::settings::{READ_EVENTS, TRACKED_EVENTS, WINDOW_BYTES, WINDOW_EVENTS};
+
+/// What a read brought.
+#[derive(Default)]
+pub(crate) struct Brought {
+    pub rows: Vec<FedDispatch>,
+    /// What an owner before has recorded of them.
+    pub progress: HashMap<Seq, Vec<Progress>>,
+    /// The generations that their chains began under.
+    pub generations: HashMap<GenerationNumber, Arc<Compiled>>,
+}
+
+impl Conductor {
+    /// Starts the next read, if there is room for what it brings.
+    pub(super) fn read_next(&mut self) {
+        let room = self.bodies.0 < WINDOW_EVENTS && self.bodies.1 < WINDOW_BYTES && self.dispatches.len() < TRACKED_EVENTS;
+        // Without a generation nothing can be planned: events wait for the first one.
+        if self.reading || self.stopping || !room || self.live.number() == GenerationNumber(0) {
+            return;
+        }
+        let Some(read) = self.feed.next() else { return };
+        self.reading = true;
+        let (store, shelf, outbox) = (self.tools.store.clone(), self.tools.shelf.clone(), self.tools.outbox.clone());
+        tokio::spawn(async move {
+            let brought = bring(&store, &shelf, &read).await;
+            let _ = outbox.send(Message::Read { read, brought });
+        });
+    }
+
+    pub(super) fn read_done(&mut self, read: Read, brought: baton_storage::Result<Brought>) {
+        self.reading = false;
+        let brought = match brought {
+            Ok(brought) if self.feed.is_current(&read) => brought,
+            Ok(_) => return self.feed.failed(read),
+            Err(error) => {
+                tracing::warn!(%error, "unfinished events could not be read");
+                return self.feed.failed(read);
+            }
+        };
+        let Brought { rows, mut progress, generations } = brought;
+        // The rest of a key that lags is read because there is room; anything else of such a key is passed over.
+        let rest_of = if let What::Rest { key, .. } = &read.what { Some(key.clone()) } else { None };
+        for row in &rows {
+            let recorded = progress.remove(&row.seq).unwrap_or_default();
+            let began = row.generation.or_else(|| recorded.iter().map(|p| p.generation).min());
+            let under = began.and_then(|number| generations.get(&number)).cloned();
+            self.take(row, &recorded, under, rest_of.as_deref() == Some(&row.ordering_key));
+        }
+        self.feed.done(&read, &rows);
+    }
+
+    /// Loads bodies that were put aside.
+    pub(super) fn load_bodies(&mut self, wanted: &[Seq]) {
+        for part in wanted.chunks(READ_EVENTS as usize / 8) {
+            let (store, outbox, wanted) = (self.tools.store.clone(), self.tools.outbox.clone(), part.to_vec());
+            tokio::spawn(async move {
+                let brought = store.load_dispatches(&wanted).await;
+                let _ = outbox.send(Message::Payloads { wanted, brought });
+            });
+        }
+    }
+}
+
+async fn bring(store: &Store, shelf: &Shelf, read: &Read) -> baton_storage::Result<Brought> {
+    let rows = match &read.what {
+        What::Next(query) | What::Joining(query) => store.read_dispatches(query).await?,
+        What::Rest { partition, key, after, up_to } => {
+            store.read_key_backlog(*partition, key, *after, *up_to, READ_EVENTS).await?
+        }
+    };
+    let mut brought = Brought { rows, ..Brought::default() };
+    if read.may_be_recorded && !brought.rows.is_empty() {
+        let of: Vec<(Seq, EventId)> = brought.rows.iter().map(|row| (row.seq, row.event_id)).collect();
+        for progress in store.recorded_progress(&of).await? {
+            brought.progress.entry(progress.seq).or_default().push(progress);
+        }
+    }
+    let begun = brought.rows.iter().filter_map(|row| row.generation);
+    let recorded = brought.progress.values().flatten().map(|progress| progress.generation);
+    let numbers: std::collections::HashSet<_> = begun.chain(recorded).collect();
+    for number in numbers {
+        if let Some(generation) = shelf.get(number).await? {
+            brought.generations.insert(number, generation);
+        }
+    }
+    Ok(brought)
+}

@@ -1,0 +1,141 @@
+//! Which partitions this dispatcher owns: a lease that it renews, a fair share that it claims, a surplus that it gives up.
+//!
+//! The lease belongs to the dispatcher as a whole, so renewing it is one row. Who finds a lease run out fences its holder: from then on
+//! nothing that the holder still writes is accepted, and its partitions are free. A dispatcher that finds itself fenced forgets
+//! everything and begins anew under another id.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use baton_domain::PartitionId;
+use baton_domain::partition::PARTITIONS;
+use baton_handler_cache::{Hint, Hints};
+use baton_storage::{StorageError, Store};
+use chrono::{TimeDelta, Utc};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::conductor::Message;
+use crate::settings::{DispatcherSettings, LEASE, LEASE_RENEW_EVERY, delta};
+
+/// The name under which dispatchers register.
+pub const SERVICE: &str = "dispatcher";
+
+/// After how long without a sign of life a row of a dispatcher is removed.
+const DEAD_KEPT: TimeDelta = TimeDelta::hours(1);
+
+/// One incarnation's hold on its partitions.
+pub(crate) struct Ownership {
+    pub store: Store,
+    pub hints: Hints,
+    pub id: Uuid,
+    pub settings: DispatcherSettings,
+    /// How many deliveries wait in their lanes, shown with the sign of life.
+    pub held: Arc<AtomicU64>,
+    pub told: mpsc::UnboundedSender<Message>,
+    /// Until when calls may be started.
+    pub lease: watch::Sender<Instant>,
+    /// Claims nothing more once it is cancelled.
+    pub stop: CancellationToken,
+}
+
+impl Ownership {
+    /// Registers, then renews, claims and gives up until fenced or dropped. `given_up` brings partitions that the conductor has finished with.
+    pub(crate) async fn run(self, mut given_up: mpsc::UnboundedReceiver<Vec<PartitionId>>) {
+        let mut owned = BTreeSet::new();
+        let mut registered = false;
+        let mut looks = interval(LEASE_RENEW_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut hints = self.hints.subscribe();
+        loop {
+            let result = tokio::select! {
+                _ = looks.tick() => self.look(&mut registered, &mut owned).await,
+                () = partitions_hint(&mut hints) => self.look(&mut registered, &mut owned).await,
+                partitions = given_up.recv() => match partitions {
+                    None => return,
+                    Some(partitions) => self.give_up(&mut owned, &partitions).await,
+                },
+            };
+            match result {
+                Ok(()) => {}
+                Err(StorageError::Fenced) => {
+                    let _ = self.told.send(Message::Fenced);
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, "the lease could not be renewed"),
+            }
+        }
+    }
+
+    async fn look(&self, registered: &mut bool, owned: &mut BTreeSet<PartitionId>) -> Result<(), StorageError> {
+        let (began, now) = (Instant::now(), Utc::now());
+        let lease_until = now + delta(LEASE);
+        let mut as_of = now;
+        if *registered {
+            if !self.store.renew_instance(self.id, lease_until, self.held.load(Ordering::Relaxed)).await? {
+                return Err(StorageError::Fenced);
+            }
+        } else {
+            self.store.register_instance(self.id, SERVICE, &self.settings.name, now, lease_until).await?;
+            *registered = true;
+            if self.settings.alone {
+                // Every lease but the own, just given, counts as run out: nobody else can be alive.
+                as_of = lease_until - TimeDelta::milliseconds(1);
+            }
+            self.store.remove_dead_instances(now - DEAD_KEPT).await?;
+        }
+        self.lease.send_replace(began + LEASE);
+        if self.stop.is_cancelled() { Ok(()) } else { self.balance(owned, now, as_of).await }
+    }
+
+    async fn balance(
+        &self,
+        owned: &mut BTreeSet<PartitionId>,
+        now: chrono::DateTime<Utc>,
+        as_of: chrono::DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let instances = self.store.instances(Some(SERVICE)).await?;
+        let alive = instances.iter().filter(|i| !i.fenced && (i.id == self.id || i.lease_until > as_of)).count();
+        let share = (PARTITIONS as usize).div_ceil(alive.max(1));
+        if owned.len() < share {
+            let claimed = self.store.claim_partitions(self.id, as_of.max(now), share - owned.len()).await?;
+            if !claimed.is_empty() {
+                let partitions: Vec<_> = claimed.into_iter().map(|(partition, _)| partition).collect();
+                tracing::info!(partitions = partitions.len(), dispatchers = alive, "took over partitions");
+                owned.extend(&partitions);
+                let _ = self.told.send(Message::Acquired(partitions));
+            }
+        } else if owned.len() > share {
+            let _ = self.told.send(Message::Shed(owned.len() - share));
+        }
+        metrics::gauge!("baton_partitions_owned").set(owned.len() as f64);
+        Ok(())
+    }
+
+    async fn give_up(&self, owned: &mut BTreeSet<PartitionId>, partitions: &[PartitionId]) -> Result<(), StorageError> {
+        let mut result = self.store.release_partitions(self.id, partitions).await;
+        while let Err(StorageError::Unavailable(_)) = result {
+            tokio::time::sleep(LEASE_RENEW_EVERY / 4).await;
+            result = self.store.release_partitions(self.id, partitions).await;
+        }
+        result?;
+        owned.retain(|partition| !partitions.contains(partition));
+        tracing::info!(partitions = partitions.len(), "gave up partitions");
+        self.hints.send(Hint::Partitions);
+        Ok(())
+    }
+}
+
+async fn partitions_hint(hints: &mut broadcast::Receiver<Hint>) {
+    loop {
+        match hints.recv().await {
+            Ok(Hint::Partitions) => return,
+            // What was missed is found by the next regular look.
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of the dispatcher against real receivers, scripts and databases.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper that fails fails its test")]
+
+mod chain;
+mod generations;
+mod http;
+mod lanes;
+mod rig;
+mod script;
+mod takeover;

@@ -1,0 +1,176 @@
+//! Handlers to compare, and edits of which it is known what they change.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::handler::{HandlerSpec, OnFailure, Sealed, SigningSecret, Task};
+use crate::ids::HandlerId;
+use crate::retry::RetryPolicy;
+
+pub(super) fn instant(second: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
+}
+
+/// A sealed text that can be told from everything else that a handler holds.
+pub(super) fn sealed(value: &str) -> Sealed {
+    Sealed(format!("sealed<{value}>"))
+}
+
+/// A handler with nothing but what is required.
+pub(super) fn plain(id: i64) -> HandlerSpec {
+    HandlerSpec {
+        id: HandlerId(id),
+        name: format!("Handler {id}"),
+        event: "clients.create".into(),
+        task: Task::Http { url: format!("http://crm.lan/{id}") },
+        priority: 100,
+        on_failure: OnFailure::Continue,
+        timeout_ms: 10_000,
+        retry: RetryPolicy::default(),
+        lane: None,
+        headers: BTreeMap::new(),
+        secrets: Vec::new(),
+    }
+}
+
+/// A script handler with everything set.
+pub(super) fn full(id: i64) -> HandlerSpec {
+    HandlerSpec {
+        task: Task::Script { path: "vcs/script.py".into(), args: vec!["--fast".into(), String::new()] },
+        priority: 10,
+        on_failure: OnFailure::Wait,
+        lane: Some("crm".into()),
+        headers: BTreeMap::from([("x-api-key".into(), sealed("key")), ("x.dotted".into(), sealed("dotted"))]),
+        secrets: vec![
+            SigningSecret { sealed: sealed("new"), valid_until: None },
+            SigningSecret { sealed: sealed("old"), valid_until: Some(instant(3600)) },
+        ],
+        ..plain(id)
+    }
+}
+
+/// An edit of one field or of two that belong together, to a value that it did not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Edit {
+    Name,
+    Event,
+    /// The URL, or the path of a script.
+    Location,
+    Args,
+    Priority,
+    OnFailure,
+    Timeout,
+    MaxAttempts,
+    FirstDelay,
+    MaxDelay,
+    Lane,
+    HeaderAdded,
+    HeaderChanged,
+    HeaderRemoved,
+    Secret,
+}
+
+impl Edit {
+    /// Every edit, in the order of the form.
+    pub(super) const ALL: [Self; 15] = [
+        Self::Name,
+        Self::Event,
+        Self::Location,
+        Self::Args,
+        Self::Priority,
+        Self::OnFailure,
+        Self::Timeout,
+        Self::MaxAttempts,
+        Self::FirstDelay,
+        Self::MaxDelay,
+        Self::Lane,
+        Self::HeaderAdded,
+        Self::HeaderChanged,
+        Self::HeaderRemoved,
+        Self::Secret,
+    ];
+
+    /// Makes the edit and says which field it changed, `None` where there was nothing to edit. `how` chooses among the ways to do
+    /// it.
+    pub(super) fn make(self, spec: &mut HandlerSpec, how: usize) -> Option<String> {
+        let more = 1 + how % 50;
+        let field = match self {
+            Self::Name => push(&mut spec.name, more, "name"),
+            Self::Event => push(&mut spec.event, more, "event"),
+            Self::Location => match &mut spec.task {
+                Task::Http { url } => push(url, more, "task.url"),
+                Task::Script { path, .. } => push(path, more, "task.path"),
+            },
+            Self::Args => {
+                let Task::Script { args, .. } = &mut spec.task else { return None };
+                if how.is_multiple_of(2) || args.pop().is_none() {
+                    args.push(format!("{more}"));
+                }
+                "task.args"
+            }
+            Self::Priority => {
+                spec.priority = spec.priority.wrapping_add(more as u16);
+                "priority"
+            }
+            Self::OnFailure => {
+                let others =
+                    [OnFailure::Continue, OnFailure::Wait, OnFailure::Stop].into_iter().filter(|p| *p != spec.on_failure);
+                spec.on_failure = others.cycle().nth(how % 2).unwrap();
+                "on_failure"
+            }
+            Self::Timeout => {
+                spec.timeout_ms = spec.timeout_ms.wrapping_add(more as u32);
+                "timeout_ms"
+            }
+            Self::MaxAttempts => {
+                spec.retry.max_attempts = spec.retry.max_attempts.wrapping_add(more as u32);
+                "retry.max_attempts"
+            }
+            Self::FirstDelay => {
+                spec.retry.first_delay_ms = spec.retry.first_delay_ms.wrapping_add(more as u64);
+                "retry.first_delay_ms"
+            }
+            Self::MaxDelay => {
+                spec.retry.max_delay_ms = spec.retry.max_delay_ms.wrapping_add(more as u64);
+                "retry.max_delay_ms"
+            }
+            Self::Lane => {
+                spec.lane = if spec.lane.is_some() && how % 2 == 1 { None } else { Some(format!("{:?} {more}", spec.lane)) };
+                "lane"
+            }
+            Self::HeaderAdded => {
+                // Sorts before every other.
+                spec.headers.insert("a-new".into(), sealed("new header"));
+                "headers.a-new"
+            }
+            Self::HeaderChanged => return change_header(spec, "x-api-key", |value| Some(Sealed(value.0 + "!"))),
+            Self::HeaderRemoved => return change_header(spec, "x.dotted", |_| None),
+            Self::Secret => edit_secrets(&mut spec.secrets, how),
+        };
+        Some(field.into())
+    }
+}
+
+fn push(text: &mut String, more: usize, field: &'static str) -> &'static str {
+    text.push_str(&".".repeat(more));
+    field
+}
+
+fn change_header(spec: &mut HandlerSpec, name: &str, new: impl Fn(Sealed) -> Option<Sealed>) -> Option<String> {
+    let old = spec.headers.remove(name)?;
+    if let Some(new) = new(old) {
+        spec.headers.insert(name.into(), new);
+    }
+    Some(format!("headers.{name}"))
+}
+
+fn edit_secrets(secrets: &mut Vec<SigningSecret>, how: usize) -> &'static str {
+    match (how % 4, secrets.last_mut()) {
+        (0, Some(last)) => last.valid_until = Some(last.valid_until.unwrap_or_default() + TimeDelta::nanoseconds(1)),
+        (1, Some(last)) => last.sealed.0.push('!'),
+        (2, Some(_)) => drop(secrets.pop()),
+        _ => secrets.insert(0, SigningSecret { sealed: sealed("newest"), valid_until: None }),
+    }
+    "secret"
+}

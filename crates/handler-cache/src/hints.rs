@@ -1,0 +1,131 @@
+//! Hints: short messages that say where a look is worth while. Losing one costs time (the next periodic look), never an event.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use redis::aio::ConnectionManager;
+use tokio::sync::{Notify, broadcast};
+use tokio_util::sync::CancellationToken;
+
+/// How many hints a slow listener may be behind before it loses some.
+const BEHIND_MAX: usize = 256;
+/// How long to leave Redis alone after it failed.
+const REDIS_PAUSE: Duration = Duration::from_millis(250);
+
+/// Something happened that a periodic look would find out later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// Events were appended.
+    Appended,
+    /// A run of a service was asked for.
+    RunRequested,
+    /// A run of a service ended.
+    RunFinished,
+    /// A generation went live.
+    Generation,
+    /// Partitions are without an owner.
+    Partitions,
+}
+
+const ALL: [(Hint, &str, u8); 5] = [
+    (Hint::Appended, "appended", 1),
+    (Hint::RunRequested, "run-requested", 2),
+    (Hint::RunFinished, "run-finished", 4),
+    (Hint::Generation, "generation", 8),
+    (Hint::Partitions, "partitions", 16),
+];
+
+/// Sends hints to this process's listeners at once, and to other processes through Redis, if there is one. Cheap to clone.
+#[derive(Clone)]
+pub struct Hints {
+    local: broadcast::Sender<Hint>,
+    outgoing: Option<Arc<Outgoing>>,
+}
+
+/// What still has to go to Redis: one bit a kind, so that a burst goes out as one message.
+#[derive(Default)]
+struct Outgoing {
+    bits: AtomicU8,
+    wake: Notify,
+}
+
+impl Hints {
+    /// Hints within this process.
+    pub(crate) fn local() -> Self {
+        Self { local: broadcast::Sender::new(BEHIND_MAX), outgoing: None }
+    }
+
+    /// Hints that other processes get too, once [`run`] is under way.
+    pub(crate) fn shared() -> Self {
+        Self { outgoing: Some(Arc::default()), ..Self::local() }
+    }
+
+    /// Sends a hint. Never waits, never fails.
+    pub fn send(&self, hint: Hint) {
+        // Without a listener there is nobody to tell.
+        let _ = self.local.send(hint);
+        if let Some(outgoing) = &self.outgoing {
+            let bit = ALL.iter().find(|(kind, _, _)| *kind == hint).map_or(0, |(_, _, bit)| *bit);
+            if outgoing.bits.fetch_or(bit, Ordering::AcqRel) & bit == 0 {
+                outgoing.wake.notify_one();
+            }
+        }
+    }
+
+    /// Listens from now on. A listener that fell behind gets `Lagged`, which is a hint too: look at everything.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Hint> {
+        self.local.subscribe()
+    }
+}
+
+/// Carries hints to and from Redis until `stop`.
+pub(crate) async fn run(hints: Hints, client: redis::Client, connection: ConnectionManager, channel: String, stop: CancellationToken) {
+    let Some(outgoing) = hints.outgoing.clone() else { return };
+    let both = async { tokio::join!(send_out(&outgoing, connection, &channel), take_in(&hints.local, &client, &channel)) };
+    stop.run_until_cancelled(both).await;
+}
+
+async fn send_out(outgoing: &Outgoing, mut connection: ConnectionManager, channel: &str) {
+    loop {
+        outgoing.wake.notified().await;
+        let bits = outgoing.bits.swap(0, Ordering::AcqRel);
+        for (_, word, _) in ALL.iter().filter(|(_, _, bit)| bits & bit != 0) {
+            let sent: redis::RedisResult<()> = redis::cmd("PUBLISH").arg(channel).arg(*word).query_async(&mut connection).await;
+            if let Err(error) = sent {
+                tracing::debug!(%error, "a hint was lost");
+                metrics::counter!("baton_redis_errors_total").increment(1);
+                tokio::time::sleep(REDIS_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn take_in(local: &broadcast::Sender<Hint>, client: &redis::Client, channel: &str) {
+    loop {
+        match listen(local, client, channel).await {
+            Ok(()) => tracing::debug!("Redis closed the subscription"),
+            Err(error) => tracing::debug!(%error, "no subscription to Redis"),
+        }
+        // Hints may have been missed: everybody looks once, then again when the subscription stands.
+        tokio::time::sleep(REDIS_PAUSE).await;
+    }
+}
+
+async fn listen(local: &broadcast::Sender<Hint>, client: &redis::Client, channel: &str) -> redis::RedisResult<()> {
+    let mut subscription = client.get_async_pubsub().await?;
+    subscription.subscribe(channel).await?;
+    for (hint, _, _) in ALL {
+        let _ = local.send(hint);
+    }
+    let mut messages = subscription.into_on_message();
+    while let Some(message) = messages.next().await {
+        let word: String = message.get_payload()?;
+        if let Some((hint, _, _)) = ALL.iter().find(|(_, w, _)| *w == word) {
+            let _ = local.send(*hint);
+        }
+    }
+    Ok(())
+}

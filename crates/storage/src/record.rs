@@ -1,0 +1,369 @@
+//! What a dispatcher writes: results, in batches.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use baton_domain::{EventId, EventStatus, Execution, GenerationNumber, HandlerId, ObjectId, PartitionId, Seq};
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::Store;
+use crate::conn::Tx;
+use crate::dead_letters::DeliveryState;
+use crate::error::{Result, StorageError};
+use crate::sql::{Column, json, statements, values, without_nul};
+use crate::tallies::{Counts, shard_of};
+
+/// A delivery that did not succeed at once, as it is now.
+#[derive(Debug, Clone)]
+pub struct DeliveryRow {
+    /// The dispatch.
+    pub seq: Seq,
+    /// The handler.
+    pub handler_id: HandlerId,
+    /// The event.
+    pub event_id: EventId,
+    /// The event's type.
+    pub events_id: String,
+    /// What it happened to.
+    pub object_id: ObjectId,
+    /// The handler's name at the time.
+    pub handler_name: String,
+    /// The generation of the last attempt.
+    pub generation: GenerationNumber,
+    /// To be tried again, or dead.
+    pub state: DeliveryState,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried again; `None` when dead.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+    /// When the last attempt ended.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A dispatch whose deliveries have all ended.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The dispatch.
+    pub seq: Seq,
+    /// The event.
+    pub event_id: EventId,
+    /// Where it belongs.
+    pub partition: PartitionId,
+    /// The event's type.
+    pub events_id: String,
+    /// `Delivered`, `Failed` or `Unmatched`. `Failed` wants its dead deliveries among [`Record::retries`] of this or an earlier record.
+    pub status: EventStatus,
+    /// The generation that the chain ran under.
+    pub generation: Option<GenerationNumber>,
+    /// When.
+    pub finished_at: DateTime<Utc>,
+}
+
+/// A batch of results, written in one transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    /// Calls that were made or skipped. One whose id is stored already is left as it is.
+    pub executions: Vec<Execution>,
+    /// Deliveries that are to be tried again or are dead: what is stored of them is replaced. At most one for a pair of dispatch and
+    /// handler: of several the last counts.
+    pub retries: Vec<DeliveryRow>,
+    /// Deliveries that succeeded or were skipped after a retry.
+    pub settled: Vec<(Seq, HandlerId)>,
+    /// Dispatches of which something has failed and will be tried again, with the generation that their chain runs under.
+    pub started: Vec<(Seq, GenerationNumber)>,
+    /// Dispatches that have ended.
+    pub finished: Vec<Finished>,
+    /// Every partition that the batch touches.
+    pub partitions: Vec<PartitionId>,
+}
+
+impl Record {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.executions.is_empty()
+            && self.retries.is_empty()
+            && self.settled.is_empty()
+            && self.started.is_empty()
+            && self.finished.is_empty()
+    }
+}
+
+/// That an event has no dispatch left. The planner would read the whole table for EXISTS when it mistakes its size.
+macro_rules! is_over {
+    ($event_id:literal, $event_seq:literal) => {
+        concat!(
+            "(SELECT max(d.seq) FROM dispatches d WHERE d.seq = ",
+            $event_seq,
+            ") IS NULL ",
+            "AND (SELECT max(d.seq) FROM dispatches d WHERE d.event_id = ",
+            $event_id,
+            " AND d.seq <> d.event_seq) IS NULL"
+        )
+    };
+}
+
+/// The final status of an event: a dead letter makes it failed. A dispatch that failed by dead letters which have all been replayed
+/// since did not fail it.
+macro_rules! final_status {
+    ($event_id:literal, $status:literal) => {
+        concat!(
+            "CASE WHEN (SELECT max(v.seq) FROM deliveries v WHERE v.event_id = ",
+            $event_id,
+            " AND v.state = 'dead' AND v.replayed_at IS NULL) IS NOT NULL THEN 'failed' ",
+            "WHEN ",
+            $status,
+            " = 'failed' AND (SELECT max(v.seq) FROM deliveries v WHERE v.event_id = ",
+            $event_id,
+            " AND v.state = 'dead') IS NOT NULL THEN 'delivered' ",
+            "ELSE ",
+            $status,
+            " END"
+        )
+    };
+}
+
+statements! {
+    /// That the dispatcher has not been fenced; and nobody can fence it, take its partitions or record in its name before the commit.
+    FENCE = {
+        postgres: "SELECT CAST(1 AS bigint) FROM instances WHERE id = $1 AND NOT fenced FOR NO KEY UPDATE",
+        sqlite: "SELECT CAST(1 AS bigint) FROM instances WHERE id = $1 AND NOT fenced",
+    };
+    /// A statement of its own: it has to see what was committed while the one above waited.
+    COUNT_OWNED = {
+        postgres: "SELECT count(*) FROM partitions WHERE owner = $1 AND partition = ANY($2)",
+        sqlite: "SELECT count(*) FROM partitions WHERE owner = $1 AND partition IN (SELECT value FROM json_each($2))",
+    };
+    /// Which dispatches are unfinished; they stay so until the commit.
+    LOCK_DISPATCHES = {
+        postgres: "SELECT seq, event_seq FROM dispatches WHERE seq = ANY($1) ORDER BY seq FOR NO KEY UPDATE",
+        sqlite: "SELECT seq, event_seq FROM dispatches WHERE seq IN (SELECT value FROM json_each($1)) ORDER BY seq",
+    };
+    START = {
+        postgres: "
+            UPDATE dispatches d SET state = 'retrying', generation = r.generation
+            FROM unnest($1::bigint[], $2::bigint[]) AS r (seq, generation) WHERE d.seq = r.seq",
+        sqlite: "
+            UPDATE dispatches SET state = 'retrying', generation = r.value ->> 1
+            FROM json_each($1) AS r WHERE dispatches.seq = r.value ->> 0",
+    };
+    FINISH = {
+        postgres: "DELETE FROM dispatches WHERE seq = ANY($1) RETURNING seq, event_seq",
+        sqlite: "DELETE FROM dispatches WHERE seq IN (SELECT value FROM json_each($1)) RETURNING seq, event_seq",
+    };
+    PUT_DELIVERIES = {
+        postgres: "
+            INSERT INTO deliveries (seq, handler_id, event_id, event_seq, events_id, object_id, object_text, handler_name, generation,
+                state, attempts, next_attempt_at, last_error, updated_at)
+            SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+                $9::bigint[], $10::text[], $11::bigint[], $12::timestamptz[], $13::text[], $14::timestamptz[])
+            ON CONFLICT (seq, handler_id) DO UPDATE SET
+                handler_name = excluded.handler_name, generation = excluded.generation, state = excluded.state,
+                attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at, last_error = excluded.last_error,
+                updated_at = excluded.updated_at,
+                replayed_at = CASE WHEN excluded.state = 'dead' THEN deliveries.replayed_at END",
+        sqlite: "
+            INSERT INTO deliveries (seq, handler_id, event_id, event_seq, events_id, object_id, object_text, handler_name, generation,
+                state, attempts, next_attempt_at, last_error, updated_at)
+            SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+                value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
+            FROM json_each($1) WHERE true
+            ON CONFLICT (seq, handler_id) DO UPDATE SET
+                handler_name = excluded.handler_name, generation = excluded.generation, state = excluded.state,
+                attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at, last_error = excluded.last_error,
+                updated_at = excluded.updated_at,
+                replayed_at = CASE WHEN excluded.state = 'dead' THEN deliveries.replayed_at END",
+    };
+    SETTLE = {
+        postgres: "
+            DELETE FROM deliveries v USING unnest($1::bigint[], $2::bigint[]) AS r (seq, handler_id)
+            WHERE v.seq = r.seq AND v.handler_id = r.handler_id",
+        sqlite: "
+            DELETE FROM deliveries
+            WHERE (seq, handler_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1))",
+    };
+    LOG = {
+        postgres: "
+            INSERT INTO executions (id, event_id, seq, events_id, object_id, handler_id, handler_name, priority, generation, attempt,
+                status, started_at, duration_ms, error, response, retry_at)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[],
+                $9::bigint[], $10::bigint[], $11::text[], $12::timestamptz[], $13::bigint[], $14::text[], $15::text[],
+                $16::timestamptz[])
+            ON CONFLICT (id) DO NOTHING",
+        sqlite: "
+            INSERT INTO executions (id, event_id, seq, events_id, object_id, handler_id, handler_name, priority, generation, attempt,
+                status, started_at, duration_ms, error, response, retry_at)
+            SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+                value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15
+            FROM json_each($1) WHERE true
+            ON CONFLICT (id) DO NOTHING",
+    };
+    CONCLUDE = {
+        postgres: concat!(
+            "INSERT INTO results (event_id, event_seq, status, generation, finished_at)
+             SELECT r.event_id, r.event_seq, ", final_status!("r.event_id", "r.status"), ", r.generation, r.finished_at
+             FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::timestamptz[])
+                AS r (event_id, event_seq, status, generation, finished_at)
+             WHERE ", is_over!("r.event_id", "r.event_seq"),
+            " ON CONFLICT (event_id) DO NOTHING RETURNING event_id, status"
+        ),
+        sqlite: concat!(
+            "INSERT INTO results (event_id, event_seq, status, generation, finished_at)
+             SELECT unhex(r.value ->> 0), r.value ->> 1, ", final_status!("unhex(r.value ->> 0)", "(r.value ->> 2)"), ",
+                r.value ->> 3, r.value ->> 4
+             FROM json_each($1) AS r
+             WHERE ", is_over!("unhex(r.value ->> 0)", "r.value ->> 1"),
+            " ON CONFLICT (event_id) DO NOTHING RETURNING event_id, status"
+        ),
+    };
+    /// Dead letters that were replayed while their dispatch was under way have done their duty when it ends.
+    CLEAR_REPLAYED = {
+        postgres: "DELETE FROM deliveries WHERE seq = ANY($1) AND replayed_at IS NOT NULL",
+        sqlite: "DELETE FROM deliveries WHERE seq IN (SELECT value FROM json_each($1)) AND replayed_at IS NOT NULL",
+    };
+}
+
+impl Store {
+    /// Writes a batch of results, all or nothing. Repeating one whose answer was lost changes nothing.
+    ///
+    /// The final state of an event is written when none of its dispatches is left: `Failed` when it has a dead letter, otherwise the
+    /// status of the dispatch that ended last.
+    ///
+    /// # Errors
+    /// `Fenced` when `dispatcher` has been fenced or removed, or does not own one of the partitions: nothing is written then.
+    pub async fn record(&self, dispatcher: Uuid, record: &Record) -> Result<()> {
+        if record.is_empty() {
+            return Ok(());
+        }
+        let mut conn = self.recorder().await?;
+        let mut tx = conn.begin().await?;
+        if !holds(&mut tx, dispatcher, record).await? {
+            tx.rollback().await?;
+            return Err(StorageError::Fenced);
+        }
+        put_deliveries(&mut tx, &record.retries).await?;
+        if !record.settled.is_empty() {
+            let (seqs, handlers): (Vec<_>, Vec<_>) = record.settled.iter().map(|(seq, handler)| (seq.0, handler.0)).unzip();
+            tx.execute(SETTLE, values![vec![Column::ints(seqs), Column::ints(handlers)]]).await?;
+        }
+        if !record.started.is_empty() {
+            let (seqs, generations): (Vec<_>, Vec<_>) = record.started.iter().map(|(seq, number)| (seq.0, number.0)).unzip();
+            tx.execute(START, values![vec![Column::ints(seqs), Column::ints(generations)]]).await?;
+        }
+        if !record.executions.is_empty() {
+            tx.execute(LOG, values![execution_columns(&record.executions)?]).await?;
+        }
+        finish(&mut tx, dispatcher, &record.finished).await?;
+        tx.commit().await
+    }
+}
+
+/// Whether the dispatcher may write about these partitions.
+async fn holds(tx: &mut Tx<'_>, dispatcher: Uuid, record: &Record) -> Result<bool> {
+    let alive: Option<(i64,)> = tx.fetch_optional(FENCE, values![dispatcher]).await?;
+    if alive.is_none() {
+        return Ok(false);
+    }
+    let named = record.partitions.iter().chain(record.finished.iter().map(|f| &f.partition));
+    let partitions: BTreeSet<_> = named.map(|p| i64::from(p.0)).collect();
+    let wanted = partitions.len() as i64;
+    let owned: Option<(i64,)> = tx.fetch_optional(COUNT_OWNED, values![dispatcher, Column::ints(partitions)]).await?;
+    Ok(owned == Some((wanted,)))
+}
+
+async fn put_deliveries(tx: &mut Tx<'_>, rows: &[DeliveryRow]) -> Result<()> {
+    // Of several rows of a pair the last counts; sorted, so that locks are taken in one order.
+    let rows: BTreeMap<_, _> = rows.iter().map(|row| ((row.seq, row.handler_id), row)).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // A dispatch that has ended was recorded before by this very batch: its dead letters may have been replayed since.
+    let seqs: BTreeSet<_> = rows.keys().map(|(seq, _)| seq.0).collect();
+    let unfinished: Vec<(i64, i64)> = tx.fetch_all(LOCK_DISPATCHES, values![Column::ints(seqs)]).await?;
+    let event_seqs: HashMap<_, _> = unfinished.into_iter().collect();
+    let rows: Vec<_> = rows.into_values().filter_map(|row| event_seqs.get(&row.seq.0).map(|seq| (row, *seq))).collect();
+    if !rows.is_empty() {
+        tx.execute(PUT_DELIVERIES, values![delivery_columns(&rows)]).await?;
+    }
+    Ok(())
+}
+
+fn delivery_columns<'a>(rows: &[(&'a DeliveryRow, i64)]) -> Vec<Column<'a>> {
+    let each = || rows.iter().map(|(row, _)| *row);
+    vec![
+        Column::ints(each().map(|r| r.seq.0)),
+        Column::ints(each().map(|r| r.handler_id.0)),
+        Column::uuids(each().map(|r| r.event_id.0)),
+        Column::ints(rows.iter().map(|(_, event_seq)| *event_seq)),
+        Column::texts(each().map(|r| r.events_id.as_str())),
+        Column::texts(each().map(|r| r.object_id.as_json())),
+        Column::texts(each().map(|r| r.object_id.text())),
+        Column::texts(each().map(|r| r.handler_name.as_str())),
+        Column::ints(each().map(|r| r.generation.0)),
+        Column::texts(each().map(|r| r.state.as_str())),
+        Column::ints(each().map(|r| i64::from(r.attempts))),
+        Column::instants(each().map(|r| r.next_attempt_at)),
+        Column::optional_texts(each().map(|r| r.last_error.as_deref().map(without_nul))),
+        Column::instants(each().map(|r| r.updated_at)),
+    ]
+}
+
+fn execution_columns(executions: &[Execution]) -> Result<Vec<Column<'_>>> {
+    let each = || executions.iter();
+    let responses: Vec<_> = each().map(|x| x.response.as_ref().map(json).transpose()).collect::<Result<_>>()?;
+    Ok(vec![
+        Column::uuids(each().map(|x| x.id.0)),
+        Column::uuids(each().map(|x| x.event_id.0)),
+        Column::ints(each().map(|x| x.seq.0)),
+        Column::texts(each().map(|x| x.events_id.as_str())),
+        Column::texts(each().map(|x| x.object_id.as_json())),
+        Column::ints(each().map(|x| x.handler_id.0)),
+        Column::texts(each().map(|x| x.handler_name.as_str())),
+        Column::ints(each().map(|x| i64::from(x.priority))),
+        Column::ints(each().map(|x| x.generation.0)),
+        Column::ints(each().map(|x| i64::from(x.attempt))),
+        Column::texts(each().map(|x| x.status.as_str())),
+        Column::instants(each().map(|x| x.started_at)),
+        Column::ints(each().map(|x| x.duration_ms)),
+        Column::optional_texts(each().map(|x| x.error.as_deref().map(without_nul))),
+        // JSON text escapes U+0000.
+        Column::optional_texts(responses),
+        Column::instants(each().map(|x| x.retry_at)),
+    ])
+}
+
+async fn finish(tx: &mut Tx<'_>, dispatcher: Uuid, finished: &[Finished]) -> Result<()> {
+    let finished: BTreeMap<_, _> = finished.iter().map(|f| (f.seq.0, f)).collect();
+    if finished.is_empty() {
+        return Ok(());
+    }
+    let removed: Vec<(i64, i64)> = tx.fetch_all(FINISH, values![Column::ints(finished.keys().copied())]).await?;
+    // Of several dispatches of one event the last one's status counts. What was not removed was counted before.
+    let removed: BTreeMap<_, _> = removed.into_iter().collect();
+    let ended: BTreeMap<_, _> =
+        removed.iter().filter_map(|(seq, event_seq)| finished.get(seq).map(|f| (f.event_id, (*f, *event_seq)))).collect();
+    if ended.is_empty() {
+        return Ok(());
+    }
+    let each = || ended.values().map(|(f, _)| *f);
+    let columns = vec![
+        Column::uuids(each().map(|f| f.event_id.0)),
+        Column::ints(ended.values().map(|(_, event_seq)| *event_seq)),
+        Column::texts(each().map(|f| f.status.as_str())),
+        Column::ints(each().map(|f| f.generation.map(|number| number.0))),
+        Column::instants(each().map(|f| f.finished_at)),
+    ];
+    let concluded: Vec<(Uuid, String)> = tx.fetch_all(CONCLUDE, values![columns]).await?;
+    if each().any(|f| f.status == EventStatus::Failed) {
+        tx.execute(CLEAR_REPLAYED, values![Column::ints(removed.keys().copied())]).await?;
+    }
+    let mut counts = Counts::default();
+    for (event_id, status) in &concluded {
+        if let Some((f, _)) = ended.get(&EventId(*event_id)) {
+            counts.add(&f.events_id, status, 1);
+        }
+    }
+    counts.write(tx, shard_of(dispatcher)).await
+}

@@ -1,0 +1,16 @@
+//! One conformance suite on both databases, and what differs between them.
+
+mod append;
+mod balance;
+mod feed;
+mod fixture;
+mod generations;
+mod handlers;
+mod instants;
+mod ownership;
+mod plans;
+mod record;
+mod replay;
+mod schema;
+mod searches;
+mod service_runs;
