@@ -2,6 +2,7 @@
 
 mod children;
 mod ci;
+mod demo;
 mod interrupt;
 mod openapi;
 mod port;
@@ -29,6 +30,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Show Baton at work: sample events through real handlers, in the order of their priorities.
+    Demo(demo::Args),
     /// Run every test of the workspace against throw-away PostgreSQL and Redis.
     Test(test::Args),
     /// Everything that must hold before a change goes in: format, clippy, docs, tidy, tests.
@@ -45,6 +48,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),

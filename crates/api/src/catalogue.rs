@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use baton_domain::{Catalogue, EventType};
+use baton_domain::Catalogue;
 use baton_storage::{Result, Store};
 use tokio::sync::Mutex;
 
@@ -45,13 +45,5 @@ impl CatalogueCache {
             *read = Some(begun);
         }
         Ok(self.known.load_full())
-    }
-
-    /// The type with this id or alias, if there is one now.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub(crate) async fn find(&self, name: &str) -> Result<Option<EventType>> {
-        Ok(self.with([name]).await?.find(name).cloned())
     }
 }

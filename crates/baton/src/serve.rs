@@ -63,7 +63,8 @@ async fn run(
         Box::pin(async move { store.ping().await.map_err(|error| error.to_string()) })
     });
     let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, admin_token };
-    let router = baton_api::router(ApiState::new(parts)).merge(ops::router(metrics::install(stop.clone())?, ready));
+    let beside = ops::router(metrics::install(stop.clone())?, ready);
+    let router = baton_api::router_beside(ApiState::new(parts), beside);
     let cache = tokio::spawn(cache.run(stop.clone()));
     let managing = tokio::spawn(manager.run(stop.clone()));
     // Publishers are answered first, then the dispatcher finishes: what the last of them published is picked up at the next start.

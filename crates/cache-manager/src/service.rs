@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use baton_handler_cache::{HandlerCache, Hint};
 use baton_storage::{ServiceRun, StorageError, Store, Vault};
-use chrono::{TimeDelta, Utc};
+use chrono::{SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -98,7 +98,7 @@ impl CacheManager {
 
     async fn build(&self, run: &ServiceRun) -> Result<Value, BuildError> {
         let request: Request = serde_json::from_value(run.params.clone()).map_err(BuildError::BadRequest)?;
-        let (snapshot, result) = build::build(&self.store, &self.vault, request, Utc::now()).await?;
+        let (snapshot, result) = build::build(&self.store, &self.vault, request, Utc::now().trunc_subsecs(6)).await?;
         self.cache.publish(snapshot).await;
         Ok(json!(result))
     }

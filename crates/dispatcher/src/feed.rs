@@ -131,17 +131,18 @@ impl Feed {
         read(what, !fresh)
     }
 
-    /// Notes what a read brought, after its dispatches were taken or left.
-    pub(crate) fn done(&mut self, read: &Read, rows: &[FedDispatch]) {
+    /// Notes what a read brought, after its dispatches were taken or left. `last_taken` matters for the rest of a key: what was not taken
+    /// of it is read again.
+    pub(crate) fn done(&mut self, read: &Read, rows: &[FedDispatch], last_taken: Option<Seq>) {
         let bytes: usize = rows.iter().map(|row| row.data.len()).sum();
         let all = rows.len() < READ_EVENTS as usize && bytes < READ_BYTES;
         let last = rows.last().map(|row| row.seq);
         match &read.what {
-            What::Rest { key, .. } if all => {
+            What::Rest { key, .. } if all && last_taken == last => {
                 self.lagging.remove(key);
             }
             What::Rest { key, .. } => {
-                if let (Some(lag), Some(last)) = (self.lagging.get_mut(key), last) {
+                if let (Some(lag), Some(last)) = (self.lagging.get_mut(key), last_taken) {
                     lag.taken = last;
                 }
             }
@@ -199,3 +200,6 @@ impl Feed {
     }
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,8 @@ pub(super) struct Event {
 pub(super) struct Execution {
     pub(super) handler_id: i64,
     pub(super) priority: u16,
-    pub(super) generation: i64,
+    /// None only for a test call.
+    pub(super) generation: Option<i64>,
     pub(super) attempt: u32,
     pub(super) status: String,
     pub(super) started_at: DateTime<Utc>,

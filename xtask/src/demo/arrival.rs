@@ -13,6 +13,8 @@ pub(super) struct Arrival {
     pub(super) priority: u16,
     /// What it was called with.
     pub(super) event: Event,
+    /// Baton's id of the event, which only scripts are told.
+    pub(super) event_id: Option<String>,
 }
 
 /// Nanoseconds since 1970.

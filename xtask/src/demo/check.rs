@@ -55,8 +55,9 @@ fn executions(event: &Finished, seen: &Seen<'_>) -> Vec<String> {
         let order: Vec<_> = called.iter().map(|(priority, _)| priority.to_string()).collect();
         problems.push(format!("has executions of the priorities {}, or of other handlers than were created", list(&order)));
     }
-    if let Some(other) = executions.iter().find(|execution| execution.generation != seen.generation) {
-        problems.push(format!("ran under generation {} instead of {}", other.generation, seen.generation));
+    if let Some(other) = executions.iter().find(|execution| execution.generation != Some(seen.generation)) {
+        let other = other.generation.map_or_else(|| "none".to_owned(), |number| number.to_string());
+        problems.push(format!("ran under generation {other} instead of {}", seen.generation));
     }
     problems
 }
@@ -72,9 +73,13 @@ fn arrivals(event: &Finished, arrivals: &[Arrival]) -> Vec<String> {
         problems.push(format!("arrived at the priorities {}", list(&order)));
     }
     let differs = own.iter().filter(|arrival| arrival.event.data != published.data);
-    problems.extend(differs.map(|arrival| {
-        format!("had other data for priority {} than was published: {}", arrival.priority, arrival.event.data)
-    }));
+    problems.extend(
+        differs.map(|arrival| {
+            format!("had other data for priority {} than was published: {}", arrival.priority, arrival.event.data)
+        }),
+    );
+    let stranger = own.iter().filter_map(|arrival| arrival.event_id.as_ref()).find(|id| **id != event.published.id);
+    problems.extend(stranger.map(|id| format!("is {} and was called {id} for the script", event.published.id)));
     problems
 }
 
@@ -109,4 +114,159 @@ fn arrived(event: &Finished, priority: u16, seen: &Seen<'_>) -> Option<u128> {
 
 fn list(words: &[String]) -> String {
     if words.is_empty() { "(none)".into() } else { words.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::value::RawValue;
+
+    use super::super::api;
+    use super::super::event::Event;
+    use super::super::story::Published;
+    use super::*;
+
+    const GENERATION: i64 = 2;
+
+    /// Two events of one object and one of another, published one after the other, all well.
+    struct Well {
+        events: Vec<Finished>,
+        arrivals: Vec<Arrival>,
+        handlers: Handlers,
+    }
+
+    impl Well {
+        fn new() -> Self {
+            let objects = ["1", "1", "2"];
+            let events: Vec<_> = (0_i32..).zip(objects).map(|(place, object)| finished(place, object)).collect();
+            let arrivals = (0_u32..).zip(&events).flat_map(|(place, event)| {
+                PLANS.iter().map(move |plan| Arrival {
+                    at: u128::from(place * 10) + u128::from(plan.priority),
+                    priority: plan.priority,
+                    event: event.published.event.clone(),
+                    event_id: (plan.priority == 2).then(|| event.published.id.clone()),
+                })
+            });
+            let arrivals = arrivals.collect();
+            Self { events, arrivals, handlers: Handlers::from([("a.b".to_owned(), [11, 12, 13])]) }
+        }
+
+        fn problems(&self) -> Vec<String> {
+            let Self { events, arrivals, handlers } = self;
+            problems(&Seen { events, arrivals, handlers, generation: GENERATION })
+        }
+    }
+
+    fn finished(place: i32, object: &str) -> Finished {
+        let event = Event {
+            events_id: "a.b".into(),
+            object_id: object.into(),
+            dt: format!("dt-{place}"),
+            data: format!("{{\"n\":{place}}}"),
+        };
+        let executions = [11, 12, 13].map(|handler_id| Execution {
+            handler_id,
+            priority: u16::try_from(handler_id - 10).unwrap(),
+            generation: Some(GENERATION),
+            attempt: 1,
+            status: "success".into(),
+            started_at: DateTime::UNIX_EPOCH + chrono::Duration::milliseconds(handler_id),
+            duration_ms: 1,
+            error: None,
+            response: None,
+        });
+        let told = api::Event {
+            events_id: "a.b".into(),
+            object_id: RawValue::from_string(object.into()).unwrap(),
+            ordering_key: format!("x/{object}"),
+            status: "delivered".into(),
+            executions: executions.to_vec(),
+        };
+        Finished { published: Published { id: format!("event-{place}"), event }, told }
+    }
+
+    /// The one problem after a change.
+    #[track_caller]
+    fn only(change: impl FnOnce(&mut Well)) -> String {
+        let mut well = Well::new();
+        change(&mut well);
+        let problems = well.problems();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        problems.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn nothing_is_said_when_all_is_well() {
+        assert_eq!(Well::new().problems(), Vec::<String>::new());
+        let mut shuffled = Well::new();
+        shuffled.arrivals.reverse();
+        assert_eq!(shuffled.problems(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_wrong_order_of_arrivals_is_found() {
+        assert_eq!(only(|well| well.arrivals[6].at = 22 + 1), "a.b 2 arrived at the priorities 2, 1, 3".to_owned());
+        assert_eq!(only(|well| well.arrivals[8].at = 20), "a.b 2 arrived at the priorities 3, 1, 2");
+    }
+
+    #[test]
+    fn a_call_too_few_and_one_too_many_are_found() {
+        assert_eq!(only(|well| drop(well.arrivals.remove(7))), "a.b 2 arrived at the priorities 1, 3");
+        assert_eq!(only(|well| well.arrivals.truncate(6)), "a.b 2 arrived at the priorities (none)");
+        assert_eq!(
+            only(|well| {
+                let again = Arrival { at: 99, ..well.arrivals[8].clone() };
+                well.arrivals.push(again);
+            }),
+            "a.b 2 arrived at the priorities 1, 2, 3, 3"
+        );
+    }
+
+    #[test]
+    fn other_data_other_ids_and_unknown_events_are_found() {
+        assert!(only(|well| well.arrivals[3].event.data = "{}".into()).contains("a.b 1 had other data for priority 1"));
+        assert!(only(|well| well.arrivals[4].event_id = Some("event-0".into())).contains("was called event-0"));
+        let unknown = only(|well| {
+            let mut stranger = well.arrivals[0].clone();
+            stranger.event.dt = "dt-9".into();
+            well.arrivals.push(stranger);
+        });
+        assert_eq!(unknown, "a.b 1 of dt-9 was never published");
+    }
+
+    #[test]
+    fn an_event_that_overtakes_another_of_its_object_is_found() {
+        let overtaking = |well: &mut Well| {
+            for arrival in &mut well.arrivals[3..6] {
+                // Before the first event's call of the same priority, and still in the order of priorities.
+                arrival.at -= 10;
+            }
+            for arrival in &mut well.arrivals[0..3] {
+                arrival.at += 10;
+            }
+        };
+        let mut well = Well::new();
+        overtaking(&mut well);
+        let expected = [1, 2, 3].map(|priority| format!("a.b 1 overtook a.b 1 at priority {priority}"));
+        assert_eq!(well.problems(), expected);
+    }
+
+    #[test]
+    fn what_baton_tells_is_checked() {
+        assert_eq!(only(|well| well.events[2].told.status = "failed".into()), "a.b 2 is failed instead of delivered");
+        assert_eq!(
+            only(|well| well.events[2].told.object_id = RawValue::from_string("\"2\"".into()).unwrap()),
+            "a.b 2 is kept as a.b \"2\""
+        );
+        assert!(only(|well| drop(well.events[2].told.executions.remove(1))).contains("executions of the priorities 1, 3,"));
+        assert!(only(|well| well.events[2].told.executions[0].handler_id = 13).contains("other handlers"));
+        let late = DateTime::UNIX_EPOCH + chrono::Duration::seconds(9);
+        assert!(only(|well| well.events[2].told.executions[0].started_at = late).contains("priorities 2, 3, 1,"));
+        assert!(only(|well| well.events[2].told.executions[0].generation = Some(1)).contains("generation 1 instead of 2"));
+        let failed = only(|well| {
+            let execution = &mut well.events[2].told.executions[0];
+            (execution.status, execution.error) = ("fail".into(), Some("no answer".into()));
+        });
+        assert_eq!(failed, "a.b 2 failed at the handler of priority 1, attempt 1: no answer");
+    }
 }

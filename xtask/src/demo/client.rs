@@ -64,6 +64,11 @@ impl Client {
         self.call(Call { method: "POST", path: path.to_owned(), body: Some(body.to_owned()) })
     }
 
+    /// A call that says all in its path.
+    pub(super) fn order<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.call(Call { method: "POST", path: path.to_owned(), body: None })
+    }
+
     fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
         let name = format!("{} {}", call.method, call.path);
         let answer = self.exchange(call).with_context(|| name.clone())?;
@@ -94,9 +99,7 @@ fn exchange(agent: &Agent, url: &str, token: &str, call: Call) -> Result<Answer>
     let mut response = match (call.method, call.body) {
         ("GET", _) => agent.get(url).header("authorization", token).call(),
         (_, None) => agent.post(url).header("authorization", token).send_empty(),
-        (_, Some(body)) => {
-            agent.post(url).header("authorization", token).header("content-type", "application/json").send(body)
-        }
+        (_, Some(body)) => agent.post(url).header("authorization", token).header("content-type", "application/json").send(body),
     }?;
     Ok(Answer { status: response.status().as_u16(), body: response.body_mut().read_to_string()? })
 }
@@ -114,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_its_fields() {
-        let problem = r#"{"title":"x","detail":"One field is refused.","errors":[{"field":"priority","message":"must be 1 to 65535"}]}"#;
+        let problem =
+            r#"{"title":"x","detail":"One field is refused.","errors":[{"field":"priority","message":"must be 1 to 65535"}]}"#;
         assert_eq!(reason(problem), "One field is refused.\n  priority: must be 1 to 65535");
         assert_eq!(reason(r#"{"detail":"No."}"#), "No.");
         assert_eq!(reason("<html>"), "<html>");

@@ -50,7 +50,7 @@ impl Receiver {
     /// What has arrived so far.
     pub(super) fn arrivals(&self) -> Result<Vec<Arrival>> {
         let got = self.got.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = |r: &Request200| Ok(Arrival { at: r.at, priority: r.priority, event: Event::parse(&r.body)? });
+        let read = |r: &Request200| Ok(Arrival { at: r.at, priority: r.priority, event: Event::parse(&r.body)?, event_id: None });
         got.iter().map(read).collect::<Result<_>>().context("the receiver got something strange")
     }
 }

@@ -14,13 +14,6 @@ use super::event::Event;
 pub(super) const NAME: &str = "append.sh";
 const TEXT: &str = include_str!("append.sh");
 
-/// A line of the log.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) event_id: String,
-    pub(super) arrival: Arrival,
-}
-
 /// Writes the script into a folder that is made for it. Nobody else may write to either: Baton would refuse it.
 pub(super) fn write(root: &Path) -> Result<PathBuf> {
     DirBuilder::new().recursive(true).mode(0o755).create(root).with_context(|| format!("cannot make {}", root.display()))?;
@@ -31,7 +24,7 @@ pub(super) fn write(root: &Path) -> Result<PathBuf> {
 }
 
 /// Reads what the script has written; nothing when it has never run.
-pub(super) fn read(log: &Path, priority: u16) -> Result<Vec<Line>> {
+pub(super) fn read(log: &Path, priority: u16) -> Result<Vec<Arrival>> {
     if !log.exists() {
         return Ok(Vec::new());
     }
@@ -39,13 +32,13 @@ pub(super) fn read(log: &Path, priority: u16) -> Result<Vec<Line>> {
     text.lines().map(|line| parse(line, priority).with_context(|| format!("a strange line of the script: {line}"))).collect()
 }
 
-fn parse(line: &str, priority: u16) -> Result<Line> {
+fn parse(line: &str, priority: u16) -> Result<Arrival> {
     let mut parts = line.splitn(3, ' ');
     let mut part = |name: &str| parts.next().with_context(|| format!("no {name}"));
     let at = part("time")?.parse().context("the time is not a number of nanoseconds")?;
     let event_id = part("event id")?.to_owned();
     let event = Event::parse(part("event")?)?;
-    Ok(Line { event_id, arrival: Arrival { at, priority, event } })
+    Ok(Arrival { at, priority, event, event_id: Some(event_id) })
 }
 
 #[cfg(test)]
@@ -76,9 +69,9 @@ mod tests {
         let lines = read(&log, 2).unwrap();
         assert_eq!(lines.len(), samples.len());
         for (number, (line, sample)) in lines.iter().zip(&samples).enumerate() {
-            assert_eq!((&line.event_id, &line.arrival.event), (&format!("event-{number}"), &Event::parse(sample).unwrap()));
+            assert_eq!((&line.event_id, &line.event), (&Some(format!("event-{number}")), &Event::parse(sample).unwrap()));
         }
-        assert!(lines.iter().all(|line| (before..=now()).contains(&line.arrival.at) && line.arrival.priority == 2));
+        assert!(lines.iter().all(|line| (before..=now()).contains(&line.at) && line.priority == 2));
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) fn create_handlers(client: &Client, types: &BTreeSet<String>, receive
 
 /// Makes what is saved live.
 pub(super) fn restart_cache_manager(client: &Client, handlers: &Handlers) -> Result<api::Restart> {
-    let restart: api::Restart = client.post("/v1/services/cache-manager/restart?wait=30", "")?;
+    let restart: api::Restart = client.order("/v1/services/cache-manager/restart?wait=30")?;
     let expected = handlers.len() * PLANS.len();
     if restart.handlers != expected {
         bail!("generation {} has {} handlers instead of {expected}", restart.generation, restart.handlers);

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     async fn met(value: &str, version: i64) -> bool {
-        let request = axum::http::Request::builder().header(header::IF_MATCH, value).body(()).unwrap();
+        let request = http::Request::builder().header(header::IF_MATCH, value).body(()).unwrap();
         IfMatch::from_request_parts(&mut request.into_parts().0, &()).await.unwrap().check(version).is_ok()
     }
 

@@ -209,7 +209,7 @@ mod tests {
         let text = r#"{"name":5,"size":"1","inner":{"on":1,"off":2},"list":[{"on":true},{"on":"x"}],"nmae":"x"}"#;
         let mut fields = refused(text);
         fields.sort();
-        assert_eq!(fields, ["inner.off", "inner.on", "list[1].on", "name", "nmae", "size"][..fields.len()].to_vec());
+        assert_eq!(fields, ["inner.off", "inner.on", "list[1].on", "name", "nmae", "size"]);
     }
 
     #[test]

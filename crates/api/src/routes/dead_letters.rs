@@ -9,7 +9,7 @@ use baton_storage::{DeadLetterSearch, StoredDelivery};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -74,7 +74,7 @@ impl From<StoredDelivery> for DeadLetter {
 }
 
 /// Which dead letters.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct DeadLetterQuery {
@@ -124,11 +124,11 @@ async fn list_dead_letters(State(state): State<ApiState>, QueryString(query): Qu
 /// Which dead letters to send again: those that are named, or all that a search matches. One of the two.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ReplayInput {
+pub(crate) struct DeadLetterReplayInput {
     #[schema(nullable = false, min_items = 1, max_items = 1000)]
     ids: Option<Vec<DeadLetterId>>,
     #[schema(nullable = false)]
-    search: Option<ReplaySearch>,
+    search: Option<DeadLetterReplaySearch>,
 }
 
 /// A dead letter.
@@ -142,7 +142,7 @@ pub(crate) struct DeadLetterId {
 /// Which dead letters; `{}` means all.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ReplaySearch {
+pub(crate) struct DeadLetterReplaySearch {
     handler_id: Option<i64>,
     /// An id or an older spelling of the catalogue.
     events_id: Option<String>,
@@ -168,12 +168,12 @@ pub(crate) struct ReplayedLetters {
 /// Sends dead letters on their way again, each to its handler, those of the oldest events first.
 ///
 /// All that match are sent, however many they are.
-#[utoipa::path(post, path = "/v1/dead-letters/replay", tag = TAG, request_body = ReplayInput,
+#[utoipa::path(post, path = "/v1/dead-letters/replay", tag = TAG, request_body = DeadLetterReplayInput,
     responses((status = 202, body = ReplayedLetters, description = "They are on their way again")))]
 async fn replay_dead_letters(
     State(state): State<ApiState>,
     QueryString(NoParams {}): QueryString<NoParams>,
-    Body(input): Body<ReplayInput>,
+    Body(input): Body<DeadLetterReplayInput>,
 ) -> Result<(StatusCode, Json<ReplayedLetters>), Problem> {
     let mut search = asked_for(&state, input).await?;
     let now = Utc::now();
@@ -185,7 +185,7 @@ async fn replay_dead_letters(
     Ok((StatusCode::ACCEPTED, Json(ReplayedLetters { replayed })))
 }
 
-async fn asked_for(state: &ApiState, input: ReplayInput) -> Result<DeadLetterSearch, Problem> {
+async fn asked_for(state: &ApiState, input: DeadLetterReplayInput) -> Result<DeadLetterSearch, Problem> {
     match (input.ids, input.search) {
         (Some(ids), None) if (1..=IDS_MAX).contains(&ids.len()) => {
             let ids = ids.into_iter().map(|id| (EventId(id.event_id), HandlerId(id.handler_id))).collect();
@@ -198,7 +198,7 @@ async fn asked_for(state: &ApiState, input: ReplayInput) -> Result<DeadLetterSea
     }
 }
 
-async fn search_of(state: &ApiState, search: ReplaySearch) -> Result<DeadLetterSearch, Problem> {
+async fn search_of(state: &ApiState, search: DeadLetterReplaySearch) -> Result<DeadLetterSearch, Problem> {
     let mut params = Params::under("search.");
     let found = DeadLetterSearch {
         handler_id: search.handler_id.map(HandlerId),

@@ -11,7 +11,7 @@ use baton_storage::{RunState, ServiceRun, StorageError};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::changes::Changes;
 use crate::problem::{Code, Problem};
@@ -25,7 +25,7 @@ const WAIT_MAX: i64 = 60;
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long to wait.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct WaitQuery {

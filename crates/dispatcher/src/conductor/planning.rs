@@ -14,21 +14,28 @@ use crate::recorder::Change;
 use crate::settings::TRACKED_OF_ONE_KEY;
 
 impl Conductor {
-    /// Takes a dispatch into memory and plans its chain, unless its key has no room. `began_under` is the generation that its chain began
-    /// under, when an owner before began it.
-    pub(super) fn take(&mut self, row: &FedDispatch, recorded: &[Progress], began_under: Option<Arc<Compiled>>, rest: bool) {
+    /// Takes a dispatch into memory and plans its chain; `false` when its key has no room, so that it is left in the database.
+    /// `began_under` is the generation that its chain began under, when an owner before began it.
+    pub(super) fn take(
+        &mut self,
+        row: &FedDispatch,
+        recorded: &[Progress],
+        began_under: Option<Arc<Compiled>>,
+        rest: bool,
+    ) -> bool {
         let known = self.dispatches.contains_key(&row.seq);
         if known || !self.owned.contains(&row.partition) || self.leaving.contains(&row.partition) {
-            return;
+            return true;
         }
         if self.feed.lags(&row.ordering_key) && !rest {
-            return;
+            return false;
         }
         if let Some(object) = self.objects.get(row.ordering_key.as_str())
             && object.queue.len() >= TRACKED_OF_ONE_KEY
             && let Some(last) = object.queue.chains().last().map(|chain| chain.seq)
         {
-            return self.feed.leave(&row.ordering_key, row.partition, last);
+            self.feed.leave(&row.ordering_key, row.partition, last);
+            return false;
         }
         let under = began_under.unwrap_or_else(|| Arc::clone(&self.live));
         let mut deliveries = under.plan(&row.events_id, row.handler_id);
@@ -37,6 +44,7 @@ impl Conductor {
         }
         self.hold(row, under, recorded);
         self.enqueue(row, Chain::new(row.seq, deliveries));
+        true
     }
 
     fn hold(&mut self, row: &FedDispatch, under: Arc<Compiled>, recorded: &[Progress]) {

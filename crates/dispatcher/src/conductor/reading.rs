@@ -51,13 +51,19 @@ impl Conductor {
         let Brought { rows, mut progress, generations } = brought;
         // The rest of a key that lags is read because there is room; anything else of such a key is passed over.
         let rest_of = if let What::Rest { key, .. } = &read.what { Some(key.clone()) } else { None };
+        let mut last_taken = None;
         for row in &rows {
             let recorded = progress.remove(&row.seq).unwrap_or_default();
             let began = row.generation.or_else(|| recorded.iter().map(|p| p.generation).min());
             let under = began.and_then(|number| generations.get(&number)).cloned();
-            self.take(row, &recorded, under, rest_of.as_deref() == Some(&row.ordering_key));
+            let taken = self.take(row, &recorded, under, rest_of.is_some());
+            if taken {
+                last_taken = Some(row.seq);
+            } else if rest_of.is_some() {
+                break;
+            }
         }
-        self.feed.done(&read, &rows);
+        self.feed.done(&read, &rows, last_taken);
     }
 
     /// Loads bodies that were put aside.

@@ -218,3 +218,15 @@ pub(crate) fn dies(of: &FedDispatch, handlers: &[i64]) -> Record {
         ..ends(std::slice::from_ref(of), EventStatus::Failed)
     }
 }
+
+/// What a SELECT count(*) says, on a connection of its own.
+pub(crate) async fn count(f: &Fixture, sql: &'static str) -> i64 {
+    use sqlx::Connection;
+    if f.store.is_sqlite() {
+        let mut connection = sqlx::SqliteConnection::connect(f.database.url()).await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+    } else {
+        let mut connection = sqlx::PgConnection::connect(f.database.url()).await.unwrap();
+        sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
+    }
+}

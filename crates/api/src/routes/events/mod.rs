@@ -16,11 +16,10 @@ use baton_handler_cache::Hint;
 use baton_storage::{EventSearch, StorageError, StoredEvent};
 use chrono::Utc;
 use serde::Deserialize;
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::shape::{Event, EventPage, ReplayInput, Replayed};
+use self::shape::{Event, EventPage, EventReplayInput, Replayed};
 use crate::problem::Problem;
 use crate::request::{Id, NoParams, OptionalBody, Params, QueryString, no_such};
 use crate::state::ApiState;
@@ -38,7 +37,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 }
 
 /// Which events.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct EventQuery {
@@ -115,13 +114,13 @@ async fn snapshot_of(state: &ApiState, event: &StoredEvent) -> Result<Option<Arc
 ///
 /// It takes a new place in the order of its object, and runs under the generation that is live then.
 #[utoipa::path(post, path = "/v1/events/{id}/replay", tag = TAG, params(("id" = uuid::Uuid, Path, description = "The event's id")),
-    request_body(content = Option<ReplayInput>, description = "To whom; to all without"),
+    request_body(content = Option<EventReplayInput>, description = "To whom; to all without"),
     responses((status = 202, body = Replayed, description = "The event is on its way again")))]
 async fn replay_event(
     State(state): State<ApiState>,
     Id(id): Id<EventId>,
     QueryString(NoParams {}): QueryString<NoParams>,
-    OptionalBody(input): OptionalBody<ReplayInput>,
+    OptionalBody(input): OptionalBody<EventReplayInput>,
 ) -> Result<(StatusCode, Json<Replayed>), Problem> {
     let handler_id = input.unwrap_or_default().handler_id.map(HandlerId);
     let stored = state.store.event(id).await?.ok_or_else(|| no_such::<EventId>(id))?;

@@ -149,7 +149,7 @@ impl Event {
 /// To whom an event is sent again.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ReplayInput {
+pub(crate) struct EventReplayInput {
     /// To this handler alone; to all when it is left out.
     pub(super) handler_id: Option<i64>,
 }

@@ -7,7 +7,6 @@ use axum::extract::State;
 use baton_domain::{CallStatus, EventId, ExecutionId, HandlerId};
 use baton_storage::ExecutionSearch;
 use serde::Deserialize;
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,7 +24,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 }
 
 /// Which executions.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct ExecutionQuery {

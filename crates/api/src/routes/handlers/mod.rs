@@ -16,7 +16,6 @@ use baton_domain::HandlerId;
 use baton_storage::{HandlerOrder, HandlerSearch, HandlerSort};
 use chrono::Utc;
 use serde::Deserialize;
-use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,7 +39,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 }
 
 /// Which handlers.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct HandlerQuery {

@@ -1,0 +1,15 @@
+//! The API through real HTTP, on SQLite and on PostgreSQL.
+
+mod app;
+mod cache;
+mod doors;
+mod events;
+mod events_refused;
+mod explain;
+mod handler_secrets;
+mod handlers;
+mod handlers_refused;
+mod logs;
+mod openapi;
+mod overload;
+mod properties;

@@ -1,0 +1,143 @@
+use super::*;
+use baton_domain::{EventId, ObjectId};
+
+fn partitions(of: std::ops::Range<i16>) -> Vec<PartitionId> {
+    of.map(PartitionId).collect()
+}
+
+fn row(seq: i64, partition: i16, key: &str) -> FedDispatch {
+    FedDispatch {
+        seq: Seq(seq),
+        partition: PartitionId(partition),
+        event_id: EventId::generate(),
+        events_id: "clients.create".into(),
+        object_id: ObjectId::from_json("1").unwrap(),
+        ordering_key: key.into(),
+        dt: String::new(),
+        data: "{}".into(),
+        handler_id: None,
+        generation: None,
+        received_at: chrono::DateTime::UNIX_EPOCH,
+    }
+}
+
+fn rows(seqs: std::ops::RangeInclusive<i64>) -> Vec<FedDispatch> {
+    seqs.map(|seq| row(seq, 1, "client/1")).collect()
+}
+
+fn query(read: &Read) -> &FeedQuery {
+    match &read.what {
+        What::Next(query) | What::Joining(query) => query,
+        What::Rest { .. } => panic!("{read:?}"),
+    }
+}
+
+/// A feed of some partitions that has read everything up to a place.
+fn up_to_date(at: i64) -> Feed {
+    let mut feed = Feed::default();
+    feed.acquire(partitions(0..32));
+    let read = feed.next().unwrap();
+    feed.done(&read, &rows(at..=at), Some(Seq(at)));
+    assert!(feed.next().is_none());
+    feed
+}
+
+#[test]
+fn what_was_there_before_may_be_recorded_until_everything_has_been_read_once() {
+    let mut feed = Feed::default();
+    assert!(feed.next().is_none());
+    feed.acquire(partitions(0..64));
+    let full = i64::from(READ_EVENTS);
+    let first = feed.next().unwrap();
+    assert!(first.may_be_recorded && query(&first).after == Seq(0) && query(&first).partitions.len() == 64);
+    feed.done(&first, &rows(1..=full), Some(Seq(full)));
+    let second = feed.next().unwrap();
+    assert!(second.may_be_recorded && query(&second).after == Seq(full));
+    feed.done(&second, &rows(full + 1..=full + 1), Some(Seq(full + 1)));
+    assert!(feed.next().is_none());
+    feed.want();
+    assert!(!feed.next().unwrap().may_be_recorded);
+}
+
+#[test]
+fn a_hint_during_a_read_leads_to_another() {
+    let mut feed = up_to_date(10);
+    feed.want();
+    let read = feed.next().unwrap();
+    feed.want();
+    feed.done(&read, &[], None);
+    assert!(feed.next().is_some());
+}
+
+#[test]
+fn partitions_that_were_taken_over_are_read_up_to_the_cursor_and_join_it() {
+    let mut feed = up_to_date(5000);
+    feed.acquire(partitions(32..64));
+    let full = i64::from(READ_EVENTS);
+    let joining = feed.next().unwrap();
+    assert!(joining.may_be_recorded && query(&joining).up_to == Some(Seq(5000)) && query(&joining).partitions.len() == 32);
+    feed.done(&joining, &rows(1..=full), Some(Seq(full)));
+    let more = feed.next().unwrap();
+    assert_eq!((query(&more).after, query(&more).up_to), (Seq(full), Some(Seq(5000))));
+    feed.done(&more, &rows(4000..=4000), Some(Seq(4000)));
+    let joined = feed.next().unwrap();
+    assert_eq!((query(&joined).after, query(&joined).up_to, query(&joined).partitions.len()), (Seq(5000), None, 64));
+    // The owner before may have recorded what lies behind the cursor.
+    assert!(joined.may_be_recorded);
+}
+
+#[test]
+fn a_key_that_lags_is_passed_over_and_read_when_it_has_room() {
+    let mut feed = up_to_date(100);
+    feed.leave("client/1", PartitionId(1), Seq(90));
+    feed.leave("client/1", PartitionId(1), Seq(95));
+    assert!(feed.lags("client/1"));
+    feed.want();
+    let next = feed.next().unwrap();
+    assert_eq!(query(&next).except_keys, ["client/1"]);
+    feed.done(&next, &[row(150, 2, "client/2")], Some(Seq(150)));
+    assert!(feed.next().is_none());
+
+    feed.has_room("client/1");
+    feed.has_room("client/1");
+    let rest = feed.next().unwrap();
+    let What::Rest { after, up_to, .. } = &rest.what else { panic!("{rest:?}") };
+    assert_eq!((*after, *up_to), (Seq(90), Seq(150)));
+    // Not all that was read had room: the rest of it is read again.
+    feed.done(&rest, &rows(91..=99), Some(Seq(93)));
+    assert!(feed.lags("client/1") && feed.next().is_none());
+    feed.has_room("client/1");
+    let rest = feed.next().unwrap();
+    let What::Rest { after, .. } = &rest.what else { panic!("{rest:?}") };
+    assert_eq!(*after, Seq(93));
+    feed.done(&rest, &rows(94..=99), Some(Seq(99)));
+    assert!(!feed.lags("client/1"));
+}
+
+#[test]
+fn a_read_that_began_before_partitions_were_given_up_is_not_used() {
+    let mut feed = up_to_date(100);
+    feed.leave("client/1", PartitionId(1), Seq(90));
+    feed.want();
+    let read = feed.next().unwrap();
+    feed.drop_partitions(&HashSet::from([PartitionId(1)]));
+    assert!(!feed.is_current(&read) && !feed.lags("client/1"));
+    feed.failed(read);
+    let again = feed.next().unwrap();
+    assert!(feed.is_current(&again) && !query(&again).partitions.contains(&PartitionId(1)));
+    assert_eq!(query(&again).after, Seq(100));
+}
+
+#[test]
+fn too_many_lagging_keys_pause_reading_until_they_have_room() {
+    let mut feed = up_to_date(100);
+    for n in 0..=LAGGING_KEYS {
+        feed.leave(&format!("client/{n}"), PartitionId(1), Seq(90));
+    }
+    feed.want();
+    assert!(feed.next().is_none());
+    feed.has_room("client/7");
+    let rest = feed.next().unwrap();
+    feed.done(&rest, &[], None);
+    assert!(matches!(feed.next().unwrap().what, What::Next(_)));
+}

@@ -1,0 +1,178 @@
+//! `cargo xtask demo`: real events through real handlers in the order of their priorities, on a Baton that is thrown away afterwards.
+
+mod api;
+mod arrival;
+mod baton;
+mod check;
+mod client;
+mod event;
+mod handler;
+mod progress;
+mod receiver;
+mod report;
+mod script;
+mod story;
+
+use std::io::{Write, stdout};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use tempfile::TempDir;
+
+use self::arrival::Arrival;
+use self::baton::Baton;
+use self::check::Seen;
+use self::client::Client;
+use self::handler::{Kind, PLANS};
+use self::progress::say;
+use self::receiver::Receiver;
+use self::report::Facts;
+use self::story::Finished;
+use crate::interrupt::Interrupt;
+
+const AN_HOUR: Duration = Duration::from_secs(3600);
+/// How many of the things that are wrong are named.
+const PROBLEMS_MAX: usize = 10;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Leave everything running until Ctrl-C, to look around.
+    #[arg(long)]
+    keep: bool,
+    /// Show every event instead of a few.
+    #[arg(long)]
+    all: bool,
+}
+
+/// All that runs, ended in this order: Baton, the handlers that it calls, the folder of both.
+struct Stage {
+    baton: Baton,
+    receiver: Receiver,
+    script_log: PathBuf,
+    _folder: TempDir,
+}
+
+/// Builds Baton, then lets it run; an error when not everything went as it should.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let interrupt = Interrupt::listen()?;
+    baton::build(&interrupt)?;
+    let mut stage = Stage::set(&interrupt)?;
+    match show(&interrupt, &mut stage, args) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(stage.baton.explain(error)),
+    }
+}
+
+impl Stage {
+    fn set(interrupt: &Interrupt) -> Result<Self> {
+        say("starting Baton and a receiver");
+        let folder = tempfile::Builder::new().prefix("baton-demo-").tempdir().context("no folder for temporary files")?;
+        let receiver = Receiver::start()?;
+        let baton = Baton::start(interrupt, folder.path())?;
+        script::write(&baton.script_root())?;
+        Ok(Self { baton, receiver, script_log: folder.path().join("script.log"), _folder: folder })
+    }
+
+    /// What has reached the handlers.
+    fn arrivals(&self) -> Result<Vec<Arrival>> {
+        let mut arrivals = self.receiver.arrivals()?;
+        for plan in PLANS.iter().filter(|plan| matches!(plan.kind, Kind::Script(_))) {
+            arrivals.extend(script::read(&self.script_log, plan.priority)?);
+        }
+        Ok(arrivals)
+    }
+}
+
+fn show(interrupt: &Interrupt, stage: &mut Stage, args: &Args) -> Result<()> {
+    let (url, token) = (stage.baton.url(), stage.baton.token()?);
+    let client = Client::new(&url, &token, interrupt);
+    let samples = event::samples()?;
+    let catalogue = story::catalogue(&client)?;
+    let types = story::types(&samples, &catalogue)?;
+    say("creating handlers and making them live");
+    let handlers = story::create_handlers(&client, &types, stage.receiver.port(), &stage.script_log)?;
+    let restart = story::restart_cache_manager(&client, &handlers)?;
+    say("publishing the sample events");
+    let began = Instant::now();
+    let published = story::publish(&client, &samples, &catalogue)?;
+    let events = story::wait_finished(interrupt, &client, published)?;
+    let ran = began.elapsed();
+    let arrivals = stage.arrivals()?;
+    let seen = Seen { events: &events, arrivals: &arrivals, handlers: &handlers, generation: restart.generation };
+    let verdict = verdict(&events, &check::problems(&seen));
+    let data = stage.baton.data().display().to_string();
+    let facts = Facts {
+        url: &url,
+        data: &data,
+        types: types.len(),
+        generation: restart.generation,
+        built_ms: restart.took_ms,
+        ran,
+        events: &events,
+    };
+    print(&format!("\n{}\n", report::text(&facts, args.all)))?;
+    if !args.keep {
+        return print(&format!("{}\n\n{NEXT}", verdict?));
+    }
+    match verdict {
+        Ok(verdict) => print(&format!("{verdict}\n\n"))?,
+        // All the more a reason to look around.
+        Err(error) => eprintln!("error: {error}\n"),
+    }
+    print(&around(&url, &token))?;
+    keep(interrupt, &mut stage.baton)
+}
+
+/// The sentence that says that all is well, or an error that says what is not.
+fn verdict(events: &[Finished], problems: &[String]) -> Result<String> {
+    let (succeeded, calls) = (report::succeeded(events), report::calls(events));
+    if problems.is_empty() {
+        return Ok(format!("{succeeded} of {calls} calls succeeded; every event reached its handlers in the order 1, 2, 3."));
+    }
+    let mut lines = vec![format!("{succeeded} of {calls} calls succeeded, but not everything went as it should:")];
+    lines.extend(problems.iter().take(PROBLEMS_MAX).map(|problem| format!("  {problem}")));
+    let more = problems.len().saturating_sub(PROBLEMS_MAX);
+    lines.extend((more > 0).then(|| format!("  … and {more} more")));
+    Err(anyhow!(lines.join("\n")))
+}
+
+const NEXT: &str = "\
+Look next   cargo xtask demo --keep leaves all this running, with the API's documentation at /docs and a curl line to try
+";
+
+/// Where to look while it is running.
+fn around(url: &str, token: &str) -> String {
+    format!(
+        "\
+Look next   {url}/docs describes the API
+            curl -H 'Authorization: Bearer {token}' '{url}/v1/executions?limit=3'
+            running until Ctrl-C
+"
+    )
+}
+
+fn keep(interrupt: &Interrupt, baton: &mut Baton) -> Result<()> {
+    loop {
+        interrupt.poll(AN_HOUR, || baton.check().map(|()| None::<()>))?;
+    }
+}
+
+/// In one piece, and without a panic where nobody reads it any more.
+fn print(text: &str) -> Result<()> {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot print")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_names_what_is_wrong_but_not_without_end() {
+        assert_eq!(verdict(&[], &[]).unwrap(), "0 of 0 calls succeeded; every event reached its handlers in the order 1, 2, 3.");
+        let problems: Vec<_> = (0..12).map(|n| format!("problem {n}")).collect();
+        let error = verdict(&[], &problems).unwrap_err().to_string();
+        assert!(error.contains("\n  problem 9\n  … and 2 more") && !error.contains("problem 10"), "{error}");
+    }
+}
