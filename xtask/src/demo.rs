@@ -17,7 +17,7 @@ use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Error, Result};
 use tempfile::TempDir;
 
 use self::arrival::Arrival;
@@ -28,7 +28,7 @@ use self::handler::{Kind, PLANS};
 use self::progress::say;
 use self::receiver::Receiver;
 use self::report::Facts;
-use self::story::Finished;
+use self::story::Followed;
 use crate::interrupt::Interrupt;
 
 const AN_HOUR: Duration = Duration::from_secs(3600);
@@ -53,15 +53,34 @@ struct Stage {
     _folder: TempDir,
 }
 
+/// What came out of it.
+struct Played {
+    /// What there is to read, the verdict apart.
+    report: String,
+    /// The sentence that says that all is well, or those that say what is not.
+    verdict: Result<String, String>,
+    /// Where to look while it is running.
+    around: String,
+}
+
 /// Builds Baton, then lets it run; an error when not everything went as it should.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     baton::build(&interrupt)?;
     let mut stage = Stage::set(&interrupt)?;
-    match show(&interrupt, &mut stage, args) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(stage.baton.explain(error)),
+    let played = play(&interrupt, &stage, args).map_err(|error| stage.baton.explain(error))?;
+    print(&format!("\n{}\n", played.report))?;
+    if !args.keep {
+        let verdict = played.verdict.map_err(Error::msg)?;
+        return print(&format!("{verdict}\n\n{NEXT}"));
     }
+    match played.verdict {
+        Ok(verdict) => print(&format!("{verdict}\n\n"))?,
+        // All the more a reason to look around.
+        Err(problems) => eprintln!("error: {problems}\n"),
+    }
+    print(&played.around)?;
+    keep(&interrupt, &mut stage.baton).map_err(|error| stage.baton.explain(error))
 }
 
 impl Stage {
@@ -84,7 +103,7 @@ impl Stage {
     }
 }
 
-fn show(interrupt: &Interrupt, stage: &mut Stage, args: &Args) -> Result<()> {
+fn play(interrupt: &Interrupt, stage: &Stage, args: &Args) -> Result<Played> {
     let (url, token) = (stage.baton.url(), stage.baton.token()?);
     let client = Client::new(&url, &token, interrupt);
     let samples = event::samples()?;
@@ -96,36 +115,27 @@ fn show(interrupt: &Interrupt, stage: &mut Stage, args: &Args) -> Result<()> {
     say("publishing the sample events");
     let began = Instant::now();
     let published = story::publish(&client, &samples, &catalogue)?;
-    let events = story::wait_finished(interrupt, &client, published)?;
+    let events = story::follow(interrupt, &client, published)?;
     let ran = began.elapsed();
     let arrivals = stage.arrivals()?;
     let seen = Seen { events: &events, arrivals: &arrivals, handlers: &handlers, generation: restart.generation };
-    let verdict = verdict(&events, &check::problems(&seen));
-    let data = stage.baton.data().display().to_string();
     let facts = Facts {
         url: &url,
-        data: &data,
+        data: &stage.baton.data().display().to_string(),
         types: types.len(),
         generation: restart.generation,
         built_ms: restart.took_ms,
         ran,
         events: &events,
     };
-    print(&format!("\n{}\n", report::text(&facts, args.all)))?;
-    if !args.keep {
-        return print(&format!("{}\n\n{NEXT}", verdict?));
-    }
-    match verdict {
-        Ok(verdict) => print(&format!("{verdict}\n\n"))?,
-        // All the more a reason to look around.
-        Err(error) => eprintln!("error: {error}\n"),
-    }
-    print(&around(&url, &token))?;
-    keep(interrupt, &mut stage.baton)
+    Ok(Played {
+        report: report::text(&facts, args.all),
+        verdict: verdict(&events, &check::problems(&seen)),
+        around: around(&url, &token),
+    })
 }
 
-/// The sentence that says that all is well, or an error that says what is not.
-fn verdict(events: &[Finished], problems: &[String]) -> Result<String> {
+fn verdict(events: &[Followed], problems: &[String]) -> Result<String, String> {
     let (succeeded, calls) = (report::succeeded(events), report::calls(events));
     if problems.is_empty() {
         return Ok(format!("{succeeded} of {calls} calls succeeded; every event reached its handlers in the order 1, 2, 3."));
@@ -134,11 +144,11 @@ fn verdict(events: &[Finished], problems: &[String]) -> Result<String> {
     lines.extend(problems.iter().take(PROBLEMS_MAX).map(|problem| format!("  {problem}")));
     let more = problems.len().saturating_sub(PROBLEMS_MAX);
     lines.extend((more > 0).then(|| format!("  … and {more} more")));
-    Err(anyhow!(lines.join("\n")))
+    Err(lines.join("\n"))
 }
 
 const NEXT: &str = "\
-Look next   cargo xtask demo --keep leaves all this running, with the API's documentation at /docs and a curl line to try
+Look next   cargo xtask demo --keep leaves it running, with the API's documentation and a curl line to try
 ";
 
 /// Where to look while it is running.
@@ -172,7 +182,7 @@ mod tests {
     fn a_verdict_names_what_is_wrong_but_not_without_end() {
         assert_eq!(verdict(&[], &[]).unwrap(), "0 of 0 calls succeeded; every event reached its handlers in the order 1, 2, 3.");
         let problems: Vec<_> = (0..12).map(|n| format!("problem {n}")).collect();
-        let error = verdict(&[], &problems).unwrap_err().to_string();
+        let error = verdict(&[], &problems).unwrap_err();
         assert!(error.contains("\n  problem 9\n  … and 2 more") && !error.contains("problem 10"), "{error}");
     }
 }

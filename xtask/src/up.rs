@@ -15,7 +15,7 @@ use crate::children::{Running, step};
 use crate::interrupt::Interrupt;
 use crate::port;
 use crate::throwaway::{Services, ready, tail};
-use crate::workspace::{built, cargo, root};
+use crate::workspace::{built, cargo};
 
 const READY: Duration = Duration::from_secs(60);
 const AN_HOUR: Duration = Duration::from_secs(3600);
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut services = Services::start(&interrupt)?;
     let token = URL_SAFE_NO_PAD.encode(random::<24>()?);
     let settings = settings(&services, &token, args)?;
-    let logs = root().join("target/up");
+    let logs = built().with_file_name("up");
     fs::create_dir_all(&logs)?;
 
     let mut migrate = Command::new(built().join("baton"));

@@ -10,7 +10,8 @@ use baton_runtime::settings::{AdminArgs, ListenArgs, LogArgs, TargetArgs, requir
 use baton_runtime::{metrics, ops, shutdown, telemetry};
 use clap::{Parser, Subcommand};
 
-/// Serves the REST API of Baton. Settings are flags or environment variables of the same name.
+/// The REST API: publishes events, configures handlers, shows what became of them. Settings are flags or environment variables of the
+/// same name.
 #[derive(Debug, Parser)]
 #[command(name = "baton-api", version)]
 struct Cli {
@@ -30,7 +31,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Prints the OpenAPI document; needs no database.
+    /// Prints the OpenAPI document. Needs no settings.
     Openapi,
     /// Asks an API that runs at BATON_LISTEN whether it is ready.
     Healthcheck,
@@ -41,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command {
         Some(Command::Openapi) => {
-            println!("{}", baton_api::openapi_json().trim_end());
+            print!("{}", baton_api::openapi_json());
             Ok(())
         }
         Some(Command::Healthcheck) => ops::check_ready(cli.listen.listen).await,
@@ -52,8 +53,7 @@ async fn main() -> anyhow::Result<()> {
 async fn serve(cli: Cli) -> anyhow::Result<()> {
     telemetry::init(&cli.log)?;
     let stop = shutdown::on_signals()?;
-    let why = "it is what clients of the API prove themselves with";
-    let admin_token = required(cli.admin.admin_token, "BATON_ADMIN_TOKEN", why)?.expose().to_owned();
+    let admin_token = required(cli.admin.admin_token, "BATON_ADMIN_TOKEN", "it is what clients of the API prove themselves with")?;
     let caller = Caller::new(CallerSettings {
         policy: AddressPolicy::new(cli.targets.allow_targets, cli.listen.listen.ip().is_loopback()),
         script_root: cli.targets.script_root,
@@ -62,17 +62,19 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     })?;
     let Installation { store, cache, vault } = cli.installation.open(&stop).await?;
     let listener = ops::bind(cli.listen.listen).await?;
-    let (appender, appending) = Appender::start(store.clone(), cache.hints().clone());
     let ready_store = store.clone();
     let ready: ops::Ready = Arc::new(move || {
         let store = ready_store.clone();
         Box::pin(async move { store.ping().await.map_err(|error| error.to_string()) })
     });
-    let beside = ops::router(metrics::install(stop.clone())?, ready);
+    let (appender, appending) = Appender::start(store.clone(), cache.hints().clone());
+    let admin_token = admin_token.expose().to_owned();
     let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, admin_token };
+    let beside = ops::router(metrics::install(stop.clone())?, ready);
     let router = baton_api::router_beside(ApiState::new(parts), beside);
-    let cache = tokio::spawn(cache.run(stop.clone()));
     tracing::info!(listen = %cli.listen.listen, "baton-api started");
+    let cache = tokio::spawn(cache.run(stop.clone()));
+    // Every request holds an appender: the queue is empty and its task over once the last of them is answered.
     ops::serve(listener, router, stop).await?;
     let _ = tokio::join!(appending, cache);
     Ok(())

@@ -107,10 +107,16 @@ fn check(vault: &Vault, catalogue: &Catalogue, handlers: &[HandlerSpec]) -> Resu
         }
         let opens = |sealed: &Sealed| vault.open(sealed).is_ok();
         if !handler.headers.values().all(opens) {
-            errors.push(of("headers"), "cannot be opened with BATON_SECRET_KEY; set them anew or start with the key they were saved with");
+            errors.push(
+                of("headers"),
+                "cannot be opened with BATON_SECRET_KEY; set them anew or start with the key they were saved with",
+            );
         }
         if !handler.secrets.iter().all(|secret| opens(&secret.sealed)) {
-            errors.push(of("secret"), "cannot be opened with BATON_SECRET_KEY; set it anew or start with the key it was saved with");
+            errors.push(
+                of("secret"),
+                "cannot be opened with BATON_SECRET_KEY; set it anew or start with the key it was saved with",
+            );
         }
     }
     errors.or(()).map_err(BuildError::Refused)

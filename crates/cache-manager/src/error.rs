@@ -15,6 +15,9 @@ pub enum BuildError {
     /// Others built generations at the same time, again and again.
     #[error("nothing was changed, other builds took every number that was tried; restart again")]
     Overtaken,
+    /// No sign of life reached the database for so long that the run was given to others.
+    #[error("the run was given up for dead: its Cache Manager could not reach the database in time")]
+    TakenOver,
     /// What was asked for cannot be read.
     #[error("the request of the run cannot be read: {0}")]
     BadRequest(#[source] serde_json::Error),

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use baton_cache_manager::{CacheManager, RestartResult, SERVICE, request_restart, wait_for_run};
-use baton_handler_cache::{Installation, InstallationArgs};
+use baton_handler_cache::{Hints, Installation, InstallationArgs};
 use baton_runtime::settings::{ListenArgs, LogArgs, NameArgs};
 use baton_runtime::{metrics, ops, shutdown, telemetry};
-use baton_storage::RunState;
+use baton_storage::{RunState, ServiceRun, StorageError, Store};
 use chrono::Utc;
 use clap::{Parser, Subcommand};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Builds generations of handlers on an explicit restart. Settings are flags or environment variables of the same name.
@@ -90,14 +91,16 @@ async fn restart(installation: &Installation, wait: Duration, json: bool) -> any
     let stop = CancellationToken::new();
     let cache = tokio::spawn(installation.cache.clone().run(stop.clone()));
     let hints = installation.cache.hints();
-    let asked = request_restart(store, hints, Utc::now()).await?;
+    let asked = ask(store, hints, wait).await?;
     let run = wait_for_run(store, hints, asked.id, wait).await?;
     stop.cancel();
     let _ = cache.await;
     match run.state {
         RunState::Done => {}
         RunState::Failed => bail!("the restart failed: {}", run.error.unwrap_or_default()),
-        RunState::Queued | RunState::Running => bail!("the restart is not done after {} s; it goes on (run {})", wait.as_secs(), run.id),
+        RunState::Queued | RunState::Running => {
+            bail!("the restart is not done after {} s; it goes on (run {})", wait.as_secs(), run.id)
+        }
     }
     let result = run.result.context("the run has no result")?;
     if json {
@@ -108,10 +111,28 @@ async fn restart(installation: &Installation, wait: Duration, json: bool) -> any
     Ok(())
 }
 
+/// Asks for the restart. Something else that waits in the queue, such as the very first build, is let through first.
+async fn ask(store: &Store, hints: &Hints, wait: Duration) -> anyhow::Result<ServiceRun> {
+    let deadline = Instant::now() + wait;
+    loop {
+        match request_restart(store, hints, Utc::now()).await {
+            Err(StorageError::Conflict) => {}
+            asked => return Ok(asked?),
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        ensure!(!left.is_zero(), "another run still waits in the queue after {} s; nothing was asked for", wait.as_secs());
+        // None, when it has just been taken.
+        if let Some(queued) = store.last_runs(SERVICE).await?.queued {
+            wait_for_run(store, hints, queued.id, left).await?;
+        }
+    }
+}
+
 /// The result as a person reads it.
 fn describe(result: &RestartResult) -> Result<String, std::fmt::Error> {
     let changes = &result.changes;
-    let mut text = format!("Generation {} is live: {} handlers, built in {} ms.\n", result.generation, result.handlers, result.took_ms);
+    let mut text =
+        format!("Generation {} is live: {} handlers, built in {} ms.\n", result.generation, result.handlers, result.took_ms);
     if changes.is_empty() {
         text.push_str("Nothing changed.\n");
     }

@@ -18,7 +18,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Asks for a restart. One that is asked for while another waits in the queue is that other one.
 ///
 /// # Errors
-/// When the database cannot be asked.
+/// `Conflict` when something else waits in the queue; or when the database cannot be asked.
 pub async fn request_restart(store: &Store, hints: &Hints, now: DateTime<Utc>) -> Result<ServiceRun, StorageError> {
     request(store, hints, Request::Restart, now).await
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use baton_handler_cache::{HandlerCache, Hint};
-use baton_storage::{ServiceRun, StorageError, Store, Vault};
+use baton_storage::{RunState, ServiceRun, StorageError, Store, Vault};
 use chrono::{SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 const LEASE: TimeDelta = TimeDelta::seconds(15);
 /// Every how many looks a sign of life is given.
 const RENEW_EVERY: u32 = 5;
+/// How often a sign of life is given while a run is being done.
+const RENEW_RUN_EVERY: Duration = Duration::from_secs(3);
+/// How long after a very first build that failed it is tried again.
+const FIRST_AGAIN: TimeDelta = TimeDelta::seconds(10);
 
 /// One instance of the Cache Manager.
 pub struct CacheManager {
@@ -64,15 +68,30 @@ impl CacheManager {
     async fn look(&self, renew: bool) -> Result<(), StorageError> {
         if renew {
             self.give_sign_of_life().await?;
-            if self.store.live_generation_number().await?.is_none() {
-                request::request(&self.store, self.cache.hints(), Request::Start, Utc::now()).await?;
-            }
+            self.ask_for_first().await?;
         }
-        let now = Utc::now();
-        while let Some(run) = self.store.claim_run(SERVICE, self.id, now, now + LEASE).await? {
+        loop {
+            // Anew for each run: the one before took its time.
+            let now = Utc::now();
+            let Some(run) = self.store.claim_run(SERVICE, self.id, now, now + LEASE).await? else { return Ok(()) };
             self.work(run).await?;
         }
-        Ok(())
+    }
+
+    /// Asks for the very first build, where there is no generation at all.
+    async fn ask_for_first(&self) -> Result<(), StorageError> {
+        if self.store.live_generation_number().await?.is_some() {
+            return Ok(());
+        }
+        let last = self.store.last_runs(SERVICE).await?.last;
+        if last.is_some_and(|run| run.state == RunState::Failed && run.finished_at > Some(Utc::now() - FIRST_AGAIN)) {
+            return Ok(());
+        }
+        match request::request(&self.store, self.cache.hints(), Request::Start, Utc::now()).await {
+            // What waits in the queue instead is a restart, which builds the first as well.
+            Ok(_) | Err(StorageError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn give_sign_of_life(&self) -> Result<(), StorageError> {
@@ -84,16 +103,48 @@ impl CacheManager {
     }
 
     async fn work(&self, run: ServiceRun) -> Result<(), StorageError> {
-        let result = self.build(&run).await;
+        let result = tokio::select! {
+            result = self.build(&run) => result,
+            () = self.keep_alive(&run) => Err(BuildError::TakenOver),
+        };
         match &result {
             Ok(done) => tracing::info!(run = run.id, result = %done, "restarted"),
             Err(error) => tracing::warn!(run = run.id, %error, "the restart failed"),
         }
         let result = result.map_err(|error| error.to_string());
         metrics::counter!("baton_cache_restarts_total", "result" => if result.is_ok() { "done" } else { "failed" }).increment(1);
-        self.store.finish_run(run.id, self.id, Utc::now(), result).await?;
+        let finished = self.finish(&run, &result).await;
         self.cache.hints().send(Hint::RunFinished);
-        Ok(())
+        finished
+    }
+
+    /// Gives signs of life while a run is being done. Returns when the run was given up for dead.
+    async fn keep_alive(&self, run: &ServiceRun) {
+        loop {
+            tokio::time::sleep(RENEW_RUN_EVERY).await;
+            let renewed = self.store.renew_run(run.id, self.id, Utc::now() + LEASE).await;
+            let signed = self.give_sign_of_life().await;
+            match renewed.and_then(|still| signed.map(|()| still)) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(run = run.id, %error, "no sign of life reached the database"),
+            }
+        }
+    }
+
+    /// Writes down what came of a run. Tried again while the run is still this instance's: a database that was away for a moment must not make
+    /// a build that took place look like one that did not.
+    async fn finish(&self, run: &ServiceRun, result: &Result<Value, String>) -> Result<(), StorageError> {
+        let until = Utc::now() + LEASE;
+        loop {
+            match self.store.finish_run(run.id, self.id, Utc::now(), result.clone()).await {
+                Err(StorageError::Unavailable(error)) if Utc::now() < until => {
+                    tracing::warn!(run = run.id, %error, "the end of the run could not be written down yet");
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                finished => return finished.map(|_| ()),
+            }
+        }
     }
 
     async fn build(&self, run: &ServiceRun) -> Result<Value, BuildError> {

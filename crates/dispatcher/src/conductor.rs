@@ -5,12 +5,14 @@
 
 mod calls;
 mod handover;
+mod holds;
 mod planning;
 mod reading;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use baton_domain::scheduler::ObjectQueue;
 use baton_domain::{EventId, HandlerId, ObjectId, PartitionId, Seq};
@@ -23,6 +25,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use self::calls::Called;
+use self::holds::Holds;
 use self::reading::Brought;
 use crate::call::Caller;
 use crate::compiled::{Compiled, Shelf};
@@ -106,6 +109,7 @@ pub(crate) struct Conductor {
     objects: HashMap<Arc<str>, Object>,
     dispatches: HashMap<Seq, Dispatch>,
     ready: ReadyQueues,
+    holds: Holds,
     timers: Timers,
     feed: Feed,
     reading: bool,
@@ -131,6 +135,7 @@ impl Conductor {
             objects: HashMap::new(),
             dispatches: HashMap::new(),
             ready: ReadyQueues::default(),
+            holds: Holds::default(),
             timers: Timers::default(),
             feed: Feed::default(),
             reading: false,
@@ -181,6 +186,7 @@ impl Conductor {
                 }
                 _ = polls.tick() => {
                     self.feed.want();
+                    self.look_after_probes();
                     self.count();
                 }
                 () = tokio::time::sleep(timer) => {}
@@ -214,25 +220,31 @@ impl Conductor {
         while let Some(key) = self.timers.pop_due(now) {
             self.start_ready(&key);
         }
+        self.let_go();
+        self.probe();
         self.start_calls();
         self.read_next();
         self.give_up_idle();
     }
 
-    fn until_next_timer(&self) -> std::time::Duration {
-        let due = self.timers.next().map(|due| (due - Utc::now()).to_std().unwrap_or_default());
-        due.unwrap_or(POLL_EVERY).min(POLL_EVERY)
+    fn until_next_timer(&self) -> Duration {
+        if self.holds.has_released() {
+            return Duration::ZERO;
+        }
+        let due = self.timers.next().into_iter().chain(self.holds.next_probe()).min();
+        due.map_or(POLL_EVERY, |due| (due - Utc::now()).to_std().unwrap_or_default().min(POLL_EVERY))
     }
 
     /// Hands what may start now to the queues of the handlers, and puts bodies aside where nothing can run.
     fn start_ready(&mut self, key: &Arc<str>) {
-        let Some(object) = self.objects.get_mut(key) else { return };
+        let Some(object) = self.objects.get(key) else { return };
         if self.leaving.contains(&object.partition) {
             return;
         }
-        for (seq, handler) in object.queue.start_ready(Utc::now(), |_| false) {
+        for (seq, handler) in self.ready_of(key, None) {
             self.ready.push(seq, handler);
         }
+        let Some(object) = self.objects.get(key) else { return };
         if object.queue.is_empty() {
             self.objects.remove(key);
         } else if object.queue.running() == 0 {
@@ -270,6 +282,7 @@ impl Conductor {
         let held: usize = self.objects.values().map(|object| object.queue.held_by_lane()).sum();
         self.tools.held.store(held as u64, Ordering::Relaxed);
         metrics::gauge!("baton_deliveries_held").set(held as f64);
+        metrics::gauge!("baton_breakers_open").set(self.holds.open() as f64);
         metrics::gauge!("baton_calls_in_flight").set(self.calls as f64);
         metrics::gauge!("baton_dispatches_tracked").set(self.dispatches.len() as f64);
         metrics::gauge!("baton_dispatches_loaded").set(self.bodies.0 as f64);

@@ -64,6 +64,11 @@ impl ReadyQueues {
         }
     }
 
+    /// Whether anything of a handler waits or runs.
+    pub(crate) fn is_busy(&self, handler: HandlerId) -> bool {
+        self.lines.contains_key(&handler)
+    }
+
     /// Takes out everything that waits.
     pub(crate) fn drain(&mut self) -> Vec<(Seq, HandlerId)> {
         self.turns.clear();

@@ -4,6 +4,7 @@
 //! rule testable by a table, and lets the same rule serve the API, the Cache Manager and the dispatcher.
 
 pub mod address;
+pub mod breaker;
 pub mod calls;
 pub mod catalogue;
 pub mod draft;

@@ -7,12 +7,19 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use redis::aio::ConnectionManager;
 use tokio::sync::{Notify, broadcast};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+use crate::carrier::in_time;
 
 /// How many hints a slow listener may be behind before it loses some.
 const BEHIND_MAX: usize = 256;
 /// How long to leave Redis alone after it failed.
 const REDIS_PAUSE: Duration = Duration::from_millis(250);
+/// How long Redis may take to begin a subscription, or to say that it still stands.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// How long a subscription may be quiet before Redis is asked whether it still stands.
+const QUIET_MAX: Duration = Duration::from_secs(3);
 
 /// Something happened that a periodic look would find out later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +89,13 @@ impl Hints {
 }
 
 /// Carries hints to and from Redis until `stop`.
-pub(crate) async fn run(hints: Hints, client: redis::Client, connection: ConnectionManager, channel: String, stop: CancellationToken) {
+pub(crate) async fn run(
+    hints: Hints,
+    client: redis::Client,
+    connection: ConnectionManager,
+    channel: String,
+    stop: CancellationToken,
+) {
     let Some(outgoing) = hints.outgoing.clone() else { return };
     let both = async { tokio::join!(send_out(&outgoing, connection, &channel), take_in(&hints.local, &client, &channel)) };
     stop.run_until_cancelled(both).await;
@@ -115,17 +128,26 @@ async fn take_in(local: &broadcast::Sender<Hint>, client: &redis::Client, channe
 }
 
 async fn listen(local: &broadcast::Sender<Hint>, client: &redis::Client, channel: &str) -> redis::RedisResult<()> {
-    let mut subscription = client.get_async_pubsub().await?;
-    subscription.subscribe(channel).await?;
+    let subscribing = async {
+        let mut subscription = client.get_async_pubsub().await?;
+        subscription.subscribe(channel).await?;
+        Ok(subscription)
+    };
+    let (mut questions, mut messages) = in_time(ANSWER_WITHIN, subscribing).await?.split();
     for (hint, _, _) in ALL {
         let _ = local.send(hint);
     }
-    let mut messages = subscription.into_on_message();
-    while let Some(message) = messages.next().await {
-        let word: String = message.get_payload()?;
-        if let Some((hint, _, _)) = ALL.iter().find(|(_, w, _)| *w == word) {
-            let _ = local.send(*hint);
+    loop {
+        match timeout(QUIET_MAX, messages.next()).await {
+            Ok(Some(message)) => {
+                let word: String = message.get_payload()?;
+                if let Some((hint, _, _)) = ALL.iter().find(|(_, w, _)| *w == word) {
+                    let _ = local.send(*hint);
+                }
+            }
+            Ok(None) => return Ok(()),
+            // A connection whose other end went away without a word looks like a quiet one.
+            Err(_) => in_time(ANSWER_WITHIN, questions.ping()).await?,
         }
     }
-    Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use baton_domain::{GenerationNumber, Snapshot};
-use baton_storage::Store;
+use baton_storage::{Page, Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -78,10 +78,8 @@ impl HandlerCache {
     /// When the database cannot be asked.
     pub async fn refresh(&self) -> Result<Option<Arc<Snapshot>>, CacheError> {
         let number = self.shared.store.live_generation_number().await?;
-        if let Some(number) = number
-            && Some(number) > self.live().map(|s| s.number)
-        {
-            let snapshot = match self.read_from_redis(number).await {
+        if number > self.live().map(|s| s.number) {
+            let snapshot = match self.read_from_redis().await {
                 Some(snapshot) => Some(snapshot),
                 None => self.shared.store.live_generation().await?,
             };
@@ -135,9 +133,11 @@ impl HandlerCache {
         }
     }
 
-    async fn read_from_redis(&self, number: GenerationNumber) -> Option<Snapshot> {
+    /// The generation that the database says is live, from Redis.
+    async fn read_from_redis(&self) -> Option<Snapshot> {
         let carrier = self.shared.carrier.as_ref()?;
-        carrier.snapshot(number).await.unwrap_or_else(|error| {
+        let newest = self.shared.store.list_generations(&Page { limit: 1, cursor: None }).await.ok()?.items.pop()?;
+        carrier.snapshot(newest.number, &newest.checksum).await.unwrap_or_else(|error| {
             tracing::debug!(%error, "no generation from Redis, asking the database");
             None
         })
@@ -146,9 +146,9 @@ impl HandlerCache {
     /// Puts the live generation back into a Redis that was emptied, lost it, or is behind.
     async fn refill(&self) {
         let (Some(carrier), Some(live)) = (&self.shared.carrier, self.live()) else { return };
-        match carrier.live().await {
-            Ok(number) if number >= Some(live.number) => {}
-            Ok(_) => match carrier.publish(&live).await {
+        match carrier.holds(live.number).await {
+            Ok(true) => {}
+            Ok(false) => match carrier.publish(&live).await {
                 Ok(()) => tracing::info!(generation = live.number.0, "put back into Redis"),
                 Err(error) => tracing::debug!(%error, "Redis could not be filled"),
             },

@@ -189,7 +189,7 @@ fn fates(events: &[NewEvent], mut stored: HashSet<EventId>, mut keys: HashMap<St
         }
         if let Some(key) = &event.idempotency_key {
             if let Some(&of) = keys.get(key) {
-                return Fate::Known { of, duplicate: true };
+                return Fate::Known { of, duplicate: of != event.id };
             }
             keys.insert(key.clone(), event.id);
         }

@@ -73,3 +73,10 @@ pub fn statements() -> Vec<Statement> {
     ]
     .concat()
 }
+
+/// The settings of PostgreSQL under which the hot statements run, for tests that explain them.
+#[doc(hidden)]
+#[must_use]
+pub fn hot_settings() -> &'static [(&'static str, &'static str)] {
+    &db::BY_INDEX
+}

@@ -3,12 +3,12 @@
 use super::api::Execution;
 use super::arrival::Arrival;
 use super::handler::PLANS;
-use super::story::{Finished, Handlers};
+use super::story::{Followed, Handlers};
 
 /// All that is known after the last event.
 pub(super) struct Seen<'a> {
     /// In the order of publication.
-    pub(super) events: &'a [Finished],
+    pub(super) events: &'a [Followed],
     /// What arrived, in any order.
     pub(super) arrivals: &'a [Arrival],
     /// The handlers that had to be called.
@@ -23,11 +23,12 @@ pub(super) fn problems(seen: &Seen<'_>) -> Vec<String> {
     each.chain(unknown(seen)).chain(lanes(seen)).collect()
 }
 
-fn of_event(event: &Finished, seen: &Seen<'_>) -> Vec<String> {
+fn of_event(event: &Followed, seen: &Seen<'_>) -> Vec<String> {
     let name = event.published.event.name();
     let told = &event.told;
     let mut problems = Vec::new();
-    if told.status != "delivered" {
+    // The reason of a failure says more than the status.
+    if told.status != "delivered" && told.executions.iter().all(Execution::succeeded) {
         problems.push(format!("is {} instead of delivered", told.status));
     }
     if (&told.events_id, told.object_id.get()) != (&event.published.event.events_id, event.published.event.object_id.as_str()) {
@@ -39,7 +40,7 @@ fn of_event(event: &Finished, seen: &Seen<'_>) -> Vec<String> {
 }
 
 /// What Baton's log of calls says.
-fn executions(event: &Finished, seen: &Seen<'_>) -> Vec<String> {
+fn executions(event: &Followed, seen: &Seen<'_>) -> Vec<String> {
     let mut executions: Vec<&Execution> = event.told.executions.iter().collect();
     executions.sort_by_key(|execution| execution.started_at);
     let failed = executions.iter().filter(|execution| !execution.succeeded()).map(|execution| {
@@ -63,7 +64,7 @@ fn executions(event: &Finished, seen: &Seen<'_>) -> Vec<String> {
 }
 
 /// What its handlers got.
-fn arrivals(event: &Finished, arrivals: &[Arrival]) -> Vec<String> {
+fn arrivals(event: &Followed, arrivals: &[Arrival]) -> Vec<String> {
     let published = &event.published.event;
     let mut own: Vec<_> = arrivals.iter().filter(|arrival| arrival.event.is_same(published)).collect();
     own.sort_by_key(|arrival| arrival.at);
@@ -93,7 +94,7 @@ fn unknown(seen: &Seen<'_>) -> Vec<String> {
 fn lanes(seen: &Seen<'_>) -> Vec<String> {
     let mut problems = Vec::new();
     for (later, event) in seen.events.iter().enumerate() {
-        let same = |earlier: &&Finished| earlier.told.ordering_key == event.told.ordering_key;
+        let same = |earlier: &&Followed| earlier.told.ordering_key == event.told.ordering_key;
         let Some(before) = seen.events[..later].iter().rfind(same) else { continue };
         for priority in PLANS.iter().map(|plan| plan.priority) {
             let (first, second) = (arrived(before, priority, seen), arrived(event, priority, seen));
@@ -107,7 +108,7 @@ fn lanes(seen: &Seen<'_>) -> Vec<String> {
     problems
 }
 
-fn arrived(event: &Finished, priority: u16, seen: &Seen<'_>) -> Option<u128> {
+fn arrived(event: &Followed, priority: u16, seen: &Seen<'_>) -> Option<u128> {
     let is_it = |arrival: &&Arrival| arrival.priority == priority && arrival.event.is_same(&event.published.event);
     seen.arrivals.iter().find(is_it).map(|arrival| arrival.at)
 }
@@ -130,7 +131,7 @@ mod tests {
 
     /// Two events of one object and one of another, published one after the other, all well.
     struct Well {
-        events: Vec<Finished>,
+        events: Vec<Followed>,
         arrivals: Vec<Arrival>,
         handlers: Handlers,
     }
@@ -138,7 +139,7 @@ mod tests {
     impl Well {
         fn new() -> Self {
             let objects = ["1", "1", "2"];
-            let events: Vec<_> = (0_i32..).zip(objects).map(|(place, object)| finished(place, object)).collect();
+            let events: Vec<_> = (0_i32..).zip(objects).map(|(place, object)| followed(place, object)).collect();
             let arrivals = (0_u32..).zip(&events).flat_map(|(place, event)| {
                 PLANS.iter().map(move |plan| Arrival {
                     at: u128::from(place * 10) + u128::from(plan.priority),
@@ -157,7 +158,7 @@ mod tests {
         }
     }
 
-    fn finished(place: i32, object: &str) -> Finished {
+    fn followed(place: i32, object: &str) -> Followed {
         let event = Event {
             events_id: "a.b".into(),
             object_id: object.into(),
@@ -182,7 +183,7 @@ mod tests {
             status: "delivered".into(),
             executions: executions.to_vec(),
         };
-        Finished { published: Published { id: format!("event-{place}"), event }, told }
+        Followed { published: Published { id: format!("event-{place}"), event }, told }
     }
 
     /// The one problem after a change.
@@ -266,6 +267,7 @@ mod tests {
         let failed = only(|well| {
             let execution = &mut well.events[2].told.executions[0];
             (execution.status, execution.error) = ("fail".into(), Some("no answer".into()));
+            well.events[2].told.status = "failed".into();
         });
         assert_eq!(failed, "a.b 2 failed at the handler of priority 1, attempt 1: no answer");
     }

@@ -107,8 +107,9 @@ fn exchange(agent: &Agent, url: &str, token: &str, call: Call) -> Result<Answer>
 /// The sentences of a problem; the whole text where it is none.
 fn reason(body: &str) -> String {
     let Ok(problem) = serde_json::from_str::<Problem>(body) else { return body.to_owned() };
-    let fields = problem.errors.iter().map(|error| format!("\n  {}: {}", error.field, error.message));
-    std::iter::once(problem.detail.clone()).chain(fields).collect()
+    let fields = problem.errors.iter().map(|error| format!("{}: {}", error.field, error.message));
+    let unsaid = fields.filter(|field| !problem.detail.contains(field)).map(|field| format!("\n  {field}"));
+    std::iter::once(problem.detail.clone()).chain(unsaid).collect()
 }
 
 #[cfg(test)]
@@ -120,6 +121,8 @@ mod tests {
         let problem =
             r#"{"title":"x","detail":"One field is refused.","errors":[{"field":"priority","message":"must be 1 to 65535"}]}"#;
         assert_eq!(reason(problem), "One field is refused.\n  priority: must be 1 to 65535");
+        let problem = r#"{"detail":"priority: must be more","errors":[{"field":"priority","message":"must be more"}]}"#;
+        assert_eq!(reason(problem), "priority: must be more");
         assert_eq!(reason(r#"{"detail":"No."}"#), "No.");
         assert_eq!(reason("<html>"), "<html>");
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::api::Execution;
 use super::handler::{Kind, PLANS};
-use super::story::Finished;
+use super::story::Followed;
 
 /// How many events are shown when not all are asked for.
 const SHOWN: usize = 6;
@@ -27,7 +27,7 @@ pub(super) struct Facts<'a> {
     /// From the first publication to the last answer of a handler.
     pub(super) ran: Duration,
     /// In the order of publication.
-    pub(super) events: &'a [Finished],
+    pub(super) events: &'a [Followed],
 }
 
 /// Everything but the verdict.
@@ -39,8 +39,8 @@ pub(super) fn text(facts: &Facts<'_>, all: bool) -> String {
     let mut line = |name: &str, what: String| {
         let _ = writeln!(text, "{name:<12}{what}");
     };
-    line("Baton", format!("{}, data in {}", facts.url, facts.data));
-    line("Handlers", format!("{handlers}: by priority {} for each of {} event types", plans.join(", "), facts.types));
+    line("Baton", format!("{}, data in {} until the demo ends", facts.url, facts.data));
+    line("Handlers", format!("{handlers}: for each of {} event types priority {}", facts.types, plans.join(", ")));
     line(
         "Generation",
         format!("{}, live with {handlers} handlers; the Cache Manager took {} ms", facts.generation, facts.built_ms),
@@ -58,22 +58,22 @@ pub(super) fn text(facts: &Facts<'_>, all: bool) -> String {
 }
 
 /// How many calls were made.
-pub(super) fn calls(events: &[Finished]) -> usize {
+pub(super) fn calls(events: &[Followed]) -> usize {
     events.iter().map(|event| event.told.executions.len()).sum()
 }
 
 /// How many of them succeeded.
-pub(super) fn succeeded(events: &[Finished]) -> usize {
+pub(super) fn succeeded(events: &[Followed]) -> usize {
     events.iter().flat_map(|event| &event.told.executions).filter(|execution| execution.succeeded()).count()
 }
 
 /// So many events from all over the list.
-fn choose(events: &[Finished], count: usize) -> Vec<&Finished> {
+fn choose(events: &[Followed], count: usize) -> Vec<&Followed> {
     let count = count.min(events.len());
     (0..count).map(|place| &events[place * events.len() / count]).collect()
 }
 
-fn table(events: &[&Finished]) -> String {
+fn table(events: &[&Followed]) -> String {
     let mut head = vec!["event".to_owned(), "object".to_owned()];
     head.extend(PLANS.iter().flat_map(|plan| [plan.priority.to_string(), String::new()]));
     let rows: Vec<_> = std::iter::once(head).chain(events.iter().map(|event| row(event))).collect();
@@ -93,7 +93,7 @@ fn is_duration(column: usize) -> bool {
     column >= 2 && column % 2 == 1
 }
 
-fn row(event: &Finished) -> Vec<String> {
+fn row(event: &Followed) -> Vec<String> {
     let published = &event.published.event;
     let mut row = vec![published.events_id.clone(), published.object_id.clone()];
     for plan in &PLANS {
@@ -149,7 +149,7 @@ mod tests {
         }
     }
 
-    fn finished(events_id: &str, object: &str, executions: Vec<Execution>) -> Finished {
+    fn followed(events_id: &str, object: &str, executions: Vec<Execution>) -> Followed {
         let event = Event { events_id: events_id.into(), object_id: object.into(), dt: String::new(), data: "{}".into() };
         let told = api::Event {
             events_id: events_id.into(),
@@ -158,7 +158,7 @@ mod tests {
             status: "delivered".into(),
             executions,
         };
-        Finished { published: Published { id: String::new(), event }, told }
+        Followed { published: Published { id: String::new(), event }, told }
     }
 
     fn three() -> Vec<Execution> {
@@ -173,9 +173,9 @@ mod tests {
         let killed = Response { signal: Some("SIGKILL".into()), ..Response::default() };
         let killed = Execution { response: Some(killed), ..execution(2, 7) };
         let events = [
-            finished("clients.create", "4107", three()),
-            finished("clients.balance_zero", "\"4108\"", vec![failed.clone(), again, killed]),
-            finished("a.b", "1", vec![failed]),
+            followed("clients.create", "4107", three()),
+            followed("clients.balance_zero", "\"4108\"", vec![failed.clone(), again, killed]),
+            followed("a.b", "1", vec![failed]),
         ];
         let expected = "\
 event                 object  1                              2                         3
@@ -196,7 +196,7 @@ a.b                   1       http fail                4 ms  not called         
 
     #[test]
     fn a_few_events_stand_for_all() {
-        let events: Vec<_> = (0..19).map(|n| finished("a.b", &n.to_string(), three())).collect();
+        let events: Vec<_> = (0..19).map(|n| followed("a.b", &n.to_string(), three())).collect();
         let objects = |count| choose(&events, count).iter().map(|e| e.published.event.object_id.clone()).collect::<Vec<_>>();
         assert_eq!(objects(SHOWN), ["0", "3", "6", "9", "12", "15"]);
         assert_eq!(objects(19).len(), 19);
@@ -206,7 +206,7 @@ a.b                   1       http fail                4 ms  not called         
 
     #[test]
     fn what_is_left_out_is_counted() {
-        let events: Vec<_> = (0..19).map(|n| finished("a.b", &n.to_string(), three())).collect();
+        let events: Vec<_> = (0..19).map(|n| followed("a.b", &n.to_string(), three())).collect();
         let facts = Facts {
             url: "http://127.0.0.1:81",
             data: "/tmp/x",
@@ -217,7 +217,7 @@ a.b                   1       http fail                4 ms  not called         
             events: &events,
         };
         let short = text(&facts, false);
-        assert!(short.contains("45: by priority 1 http, 2 script, 3 http for each of 15 event types"), "{short}");
+        assert!(short.contains("45: for each of 15 event types priority 1 http, 2 script, 3 http"), "{short}");
         assert!(short.ends_with("… and 13 more like these (--all shows them)\n") && short.lines().count() == 13, "{short}");
         let all = text(&facts, true);
         assert!(!all.contains("more like these") && all.lines().count() == 25, "{all}");

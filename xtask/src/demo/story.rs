@@ -13,7 +13,7 @@ use super::handler::PLANS;
 use crate::interrupt::Interrupt;
 
 /// How long the handlers of all events may take; they take a second or two.
-const FINISHED: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The ids of the handlers of an event type, in the order of [`PLANS`].
 pub(super) type Handlers = BTreeMap<String, [i64; PLANS.len()]>;
@@ -25,8 +25,8 @@ pub(super) struct Published {
     pub(super) event: Event,
 }
 
-/// An event that has gone through its chain.
-pub(super) struct Finished {
+/// An event, and how far it has come.
+pub(super) struct Followed {
     pub(super) published: Published,
     /// What Baton says about it.
     pub(super) told: api::Event,
@@ -87,22 +87,18 @@ fn resolve(event: Event, catalogue: &BTreeMap<String, String>) -> Result<Event> 
     Ok(Event { events_id: id.clone(), ..event })
 }
 
-/// Waits until every event has gone through its chain.
-pub(super) fn wait_finished(interrupt: &Interrupt, client: &Client, published: Vec<Published>) -> Result<Vec<Finished>> {
-    let end = Instant::now() + FINISHED;
-    let mut finished = Vec::with_capacity(published.len());
+/// Follows every event until its handlers have been called, or until it is clear that some will not be.
+pub(super) fn follow(interrupt: &Interrupt, client: &Client, published: Vec<Published>) -> Result<Vec<Followed>> {
+    let end = Instant::now() + PATIENCE;
+    let mut followed = Vec::with_capacity(published.len());
     for published in published {
-        let mut status = String::new();
-        let told = interrupt.poll(end.saturating_duration_since(Instant::now()), || {
-            let told: api::Event = client.get(&format!("/v1/events/{}", published.id))?;
-            status.clone_from(&told.status);
-            Ok(told.is_over().then_some(told))
-        })?;
-        let late = || format!("{} is still {status} after {FINISHED:?}", published.event.name());
-        let told = told.with_context(late)?;
-        finished.push(Finished { published, told });
+        let ask = || client.get::<api::Event>(&format!("/v1/events/{}", published.id));
+        let patience = end.saturating_duration_since(Instant::now());
+        let over = interrupt.poll(patience, || Ok(Some(ask()?).filter(api::Event::is_over)))?;
+        let told = over.map_or_else(ask, Ok)?;
+        followed.push(Followed { published, told });
     }
-    Ok(finished)
+    Ok(followed)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_path_to_error::{Path, Segment};
 
+use super::object::Object;
 use super::unique::Unique;
 use super::words::{Said, plain};
 use crate::problem::{Code, Problem};
@@ -23,7 +24,10 @@ const PASSES_BYTES_MAX: usize = 256 * 1024;
 /// # Errors
 /// `bad_json` with line and column, or `validation_failed` with every field.
 pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(text).map_err(|error| refusal::<T>(text, &error).into())
+    match serde_json::from_slice(text) {
+        Ok(Object(value)) => Ok(value),
+        Err(error) => Err(refusal::<T>(text, &error).into()),
+    }
 }
 
 /// Parses a part of a body that is known to be JSON; `at` is its place.
@@ -31,7 +35,11 @@ pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
 /// # Errors
 /// Every field, named from the body's top.
 pub(crate) fn parse_item<T: DeserializeOwned>(text: &RawValue, at: &str) -> Result<T, FieldErrors> {
-    serde_json::from_str(text.get()).map_err(|error| match refusal::<T>(text.get().as_bytes(), &error) {
+    let error = match serde_json::from_str(text.get()) {
+        Ok(Object(value)) => return Ok(value),
+        Err(error) => error,
+    };
+    Err(match refusal::<T>(text.get().as_bytes(), &error) {
         Refusal::NotJson(detail) => FieldErrors::one(at, detail),
         Refusal::Fields(found) => {
             let placed = |field: String| if field == WHOLE { at.to_owned() } else { format!("{at}.{field}") };
@@ -113,24 +121,22 @@ pub(crate) fn collect<T: DeserializeOwned>(value: Value) -> (Option<T>, FieldErr
 fn collect_in<T: DeserializeOwned>(mut value: Value, passes: usize) -> (Option<T>, FieldErrors) {
     let mut errors = FieldErrors::default();
     for _ in 0..passes {
-        let error = match serde_path_to_error::deserialize::<_, T>(&value) {
-            Ok(typed) => return (Some(typed), errors),
+        let error = match serde_path_to_error::deserialize::<_, Object<T>>(&value) {
+            Ok(Object(typed)) => return (Some(typed), errors),
             Err(error) => error,
         };
+        let at = name(error.path());
         match plain(&error.inner().to_string()) {
             Said::Missing(field) => {
-                let field = match name(error.path()) {
-                    at if at == WHOLE => field,
-                    at => format!("{at}.{field}"),
-                };
-                // Missing because it was taken out: said already.
+                let field = if at == WHOLE { field } else { format!("{at}.{field}") };
+                // It may be missing because it was taken out: then all is said already.
                 if !errors.0.iter().any(|e| overlaps(&e.field, &field)) {
                     errors.push(field, "is required");
                 }
-                return (None, errors);
             }
-            Said::Wrong(message) => errors.push(name(error.path()), message),
+            Said::Wrong(message) => errors.push(at, message),
         }
+        // Where a field is missing, what it is missing from goes.
         if !take_out(&mut value, error.path()) {
             return (None, errors);
         }

@@ -3,6 +3,7 @@
 mod body;
 mod condition;
 mod json;
+mod object;
 mod path;
 mod query;
 mod unique;
@@ -11,5 +12,6 @@ mod words;
 pub(crate) use self::body::{Body, JSON, NoBody, OptionalBody, Whole, discard, read_json};
 pub(crate) use self::condition::{IfMatch, etag};
 pub(crate) use self::json::{collect, overlaps, parse, parse_item};
+pub(crate) use self::object::{object, optional_object, optional_objects};
 pub(crate) use self::path::{Id, no_such};
 pub(crate) use self::query::{NoParams, Params, QueryString, paging};

@@ -18,7 +18,7 @@ use crate::failure::internal;
 use crate::page::page;
 use crate::problem::Problem;
 use crate::raw::object_id;
-use crate::request::{Body, NoParams, Params, QueryString};
+use crate::request::{Body, NoParams, Params, QueryString, optional_object, optional_objects};
 use crate::state::ApiState;
 
 const TAG: &str = "Dead letters";
@@ -125,8 +125,10 @@ async fn list_dead_letters(State(state): State<ApiState>, QueryString(query): Qu
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DeadLetterReplayInput {
+    #[serde(default, deserialize_with = "optional_objects")]
     #[schema(nullable = false, min_items = 1, max_items = 1000)]
     ids: Option<Vec<DeadLetterId>>,
+    #[serde(default, deserialize_with = "optional_object")]
     #[schema(nullable = false)]
     search: Option<DeadLetterReplaySearch>,
 }

@@ -53,6 +53,8 @@ pub(crate) struct TestApp {
     client: reqwest::Client,
     scripts: TempDir,
     stop: CancellationToken,
+    /// Stops the Cache Manager alone.
+    manager: CancellationToken,
     _database: TestDatabase,
 }
 
@@ -92,9 +94,9 @@ impl TestApp {
         let state = ApiState::new(parts);
         let url = serve(router(state.clone()), stop.clone()).await;
         tokio::spawn(cache.clone().run(stop.clone()));
-        let manager = CacheManager::new("test".into(), store.clone(), cache.clone(), vault.clone());
-        tokio::spawn(manager.run(stop.clone()));
-        let app = Self { store, cache, vault, state, url, client: client(), scripts, stop, _database: database };
+        let manager = stop.child_token();
+        tokio::spawn(CacheManager::new("test".into(), store.clone(), cache.clone(), vault.clone()).run(manager.clone()));
+        let app = Self { store, cache, vault, state, url, client: client(), scripts, stop, manager, _database: database };
         app.first_generation().await;
         app
     }
@@ -102,6 +104,13 @@ impl TestApp {
     /// The very first build is the Cache Manager's own: wait until it is done, so that the next is this test's.
     async fn first_generation(&self) {
         baton_testkit::eventually(SOON, "generation 1", async || self.cache.live()).await;
+    }
+
+    /// Ends the Cache Manager and waits until it is gone.
+    pub(crate) async fn without_manager(&self) {
+        self.manager.cancel();
+        let gone = async || self.store.instances(Some("cache-manager")).await.unwrap().is_empty().then_some(());
+        baton_testkit::eventually(SOON, "the Cache Manager to end", gone).await;
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use baton_testkit::{Answer as Said, Receiver};
 use serde_json::{Value, json};
 
-use crate::app::{Answer, TestApp, on_both};
+use crate::app::{Answer, on_both};
 
 const URL: &str = "http://127.0.0.1:5000/api";
 

@@ -51,10 +51,13 @@ impl Conductor {
         }
         let mut to_load = Vec::new();
         while self.calls < self.tools.settings.calls_max {
-            let (live, settings) = (&self.live, &self.tools.settings);
-            let limit = |handler| match live.handler(handler).map(|h| &h.spec.task) {
-                Some(Task::Script { .. }) => settings.handler_calls_max.min(settings.scripts_max),
-                _ => settings.handler_calls_max,
+            let (live, settings, holds) = (&self.live, &self.tools.settings, &self.holds);
+            let limit = |handler| {
+                let of_task = match live.handler(handler).map(|h| &h.spec.task) {
+                    Some(Task::Script { .. }) => settings.handler_calls_max.min(settings.scripts_max),
+                    _ => settings.handler_calls_max,
+                };
+                holds.calls(handler, of_task)
             };
             let Some((seq, handler)) = self.ready.pop(limit) else { break };
             if !self.start_call(seq, handler) {
@@ -147,6 +150,7 @@ impl Conductor {
         self.calls -= 1;
         self.ready.release(called.handler);
         let partition = called.partition;
+        self.note_outcome(called.seq, called.handler, called.outcome.verdict);
         let key = self.dispatches.get(&called.seq).map(|dispatch| Arc::clone(&dispatch.key));
         if let Some(change) = self.settle(called) {
             self.write(change);

@@ -1,8 +1,9 @@
 //! Taking partitions and giving them up.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use baton_domain::PartitionId;
+use baton_domain::{HandlerId, PartitionId};
 use chrono::Utc;
 
 use super::Conductor;
@@ -29,14 +30,25 @@ impl Conductor {
     /// Starts nothing more in these partitions; they are given up when what is under way there is written.
     pub(super) fn leave_partitions(&mut self, partitions: &HashSet<PartitionId>) {
         self.leaving.extend(partitions);
+        let leaving = self.leaving.clone();
+        self.put_back_waiting(|partition, _| leaving.contains(&partition));
+    }
+
+    /// Takes deliveries back that wait for a slot, and lets their objects look again.
+    pub(super) fn put_back_waiting(&mut self, which: impl Fn(PartitionId, HandlerId) -> bool) {
         let now = Utc::now();
+        let mut touched = Vec::new();
         for (seq, handler) in self.ready.drain() {
             let Some(dispatch) = self.dispatches.get(&seq) else { continue };
-            if !self.leaving.contains(&dispatch.partition) {
+            if !which(dispatch.partition, handler) {
                 self.ready.push(seq, handler);
             } else if let Some(object) = self.objects.get_mut(&dispatch.key) {
                 object.queue.put_back(seq, handler, now);
+                touched.push(Arc::clone(&dispatch.key));
             }
+        }
+        for key in touched {
+            self.start_ready(&key);
         }
     }
 

@@ -130,7 +130,8 @@ impl Conductor {
         if snapshot.number <= self.live.number() {
             return;
         }
-        self.live = self.tools.shelf.compile(snapshot);
+        let before = std::mem::replace(&mut self.live, self.tools.shelf.compile(snapshot));
+        self.forgive_changed(&before);
         let now = Utc::now();
         for (seq, handler) in self.ready.drain() {
             if let Some(object) = self.dispatches.get(&seq).and_then(|d| self.objects.get_mut(&d.key)) {

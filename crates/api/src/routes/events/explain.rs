@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::TAG;
 use crate::problem::Problem;
-use crate::request::{Body, NoParams, QueryString};
+use crate::request::{Body, NoParams, QueryString, object};
 use crate::routes::handlers::Task;
 use crate::state::ApiState;
 
@@ -24,6 +24,7 @@ const READ_AT_ONCE: u16 = 200;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExplainInput {
+    #[serde(deserialize_with = "object")]
     event: ExplainHead,
     #[schema(schema_with = crate::openapi::data, required = false)]
     data: Option<Box<RawValue>>,

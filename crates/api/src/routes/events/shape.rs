@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::chain::Stage;
 use crate::page::page;
 use crate::raw::{masked, object_id};
+use crate::request::object;
 use crate::routes::executions::Execution;
 use crate::words::EventStatus;
 
@@ -33,6 +34,7 @@ pub(crate) struct PublicationHead {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Publication {
+    #[serde(deserialize_with = "object")]
     event: PublicationHead,
     /// The details; `{}` where there is nothing to say. Kept to the letter.
     #[schema(schema_with = crate::openapi::data)]

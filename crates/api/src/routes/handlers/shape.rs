@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::live::liveness;
 use crate::page::page;
+use crate::request::optional_object;
 use crate::words::{HandlerStatus, Liveness, OnFailure};
 
 /// A call by HTTP.
@@ -187,6 +188,7 @@ pub(crate) struct HandlerInput {
     /// An id or an older spelling of the catalogue.
     #[schema(required, nullable = false, example = "clients.create")]
     pub(super) event: Option<String>,
+    #[serde(default, deserialize_with = "optional_object")]
     #[schema(required, nullable = false, value_type = Task)]
     pub(super) task: Option<TaskInput>,
     #[schema(nullable = false, default = "enabled")]
@@ -199,6 +201,7 @@ pub(crate) struct HandlerInput {
     /// The whole call, in milliseconds.
     #[schema(nullable = false, minimum = 100, maximum = 300_000, default = 10_000)]
     pub(super) timeout_ms: Option<i64>,
+    #[serde(default, deserialize_with = "optional_object")]
     #[schema(nullable = false)]
     pub(super) retry: Option<RetryInput>,
     /// Handlers with the same lane keep one object's events in order among them. The task's target when it is left out or null.

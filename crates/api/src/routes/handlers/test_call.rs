@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::TAG;
 use crate::problem::{Code, Problem};
-use crate::request::{Id, NoParams, OptionalBody, QueryString, no_such};
+use crate::request::{Id, NoParams, OptionalBody, QueryString, no_such, optional_object};
 use crate::routes::events::sample;
 use crate::routes::executions::Execution;
 use crate::state::ApiState;
@@ -28,6 +28,7 @@ const RETRY_SECONDS: u32 = 5;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TestInput {
+    #[serde(default, deserialize_with = "optional_object")]
     #[schema(nullable = false)]
     event: Option<TestHead>,
     #[schema(schema_with = crate::openapi::data, required = false)]

@@ -249,6 +249,7 @@ impl Run {
         }
         self.same();
         assert!(self.queue.is_empty(), "every event ends: {:?}", self.queue);
+        assert_eq!(format!("{:?}", self.queue), format!("{:?}", ObjectQueue::default()), "nothing is kept of what has ended");
         let mut over = [self.finished.as_slice(), &self.without].concat();
         over.sort_unstable();
         assert_eq!(over, (1..=self.published / 3).map(|n| 3 * n).collect::<Vec<_>>(), "each event ends once");

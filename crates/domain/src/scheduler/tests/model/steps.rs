@@ -41,10 +41,11 @@ pub(super) enum Step {
 
 fn chain() -> impl Strategy<Value = Vec<Part>> {
     let policy = prop_oneof![2 => Just(OnFailure::Continue), 1 => Just(OnFailure::Wait), 1 => Just(OnFailure::Stop)];
-    btree_map(HANDLERS, (1..=3_u16, policy, 0..4_u8), 1..=5).prop_map(|parts| {
+    let chain = btree_map(HANDLERS, (1..=3_u16, policy, 0..4_u8), 1..=5).prop_map(|parts| {
         let part = |(handler, (priority, on_failure, lane))| Part { handler, priority, on_failure, lane };
-        parts.into_iter().map(part).collect()
-    })
+        parts.into_iter().map(part).collect::<Vec<_>>()
+    });
+    chain.prop_shuffle()
 }
 
 fn then() -> impl Strategy<Value = Then> {

@@ -1,0 +1,11 @@
+//! The live generation in memory, in Redis and in the database, with each of them lost, emptied, spoiled or behind.
+
+mod fixture;
+mod hints;
+mod lost_hints;
+mod neighbours;
+mod publish;
+mod refill;
+mod relay;
+mod spoiled;
+mod without_redis;
