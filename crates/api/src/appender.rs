@@ -189,7 +189,11 @@ impl Storing {
         match append {
             Ok(Ok(appended)) if appended.len() == events.len() => Ok(appended),
             Ok(Ok(appended)) => {
-                tracing::error!(events = events.len(), answers = appended.len(), "an append answered with another number of events");
+                tracing::error!(
+                    events = events.len(),
+                    answers = appended.len(),
+                    "an append answered with another number of events"
+                );
                 Err(AppendError::Failed)
             }
             Ok(Err(StorageError::Unavailable(error))) => {

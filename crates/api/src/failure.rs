@@ -15,9 +15,13 @@ impl From<StorageError> for Problem {
                 tracing::warn!(error = &source as &dyn std::error::Error, "the database does not answer");
                 unavailable()
             }
-            StorageError::BadCursor => Self::field("cursor", "is not one that this list gave out; leave it out for the first page"),
+            StorageError::BadCursor => {
+                Self::field("cursor", "is not one that this list gave out; leave it out for the first page")
+            }
             StorageError::NotFound => Self::not_found("such thing any more"),
-            StorageError::Conflict => Self::new(Code::EditConflict, "It is being changed by another at the same time; try again."),
+            StorageError::Conflict => {
+                Self::new(Code::EditConflict, "It is being changed by another at the same time; try again.")
+            }
             other => internal(&other),
         }
     }
@@ -34,7 +38,8 @@ impl From<CacheError> for Problem {
 
 /// The database does not answer; the same request may succeed later.
 pub(crate) fn unavailable() -> Problem {
-    Problem::new(Code::Unavailable, "The database does not answer at the moment; try again.").retry_after(RETRY_UNAVAILABLE_SECONDS)
+    Problem::new(Code::Unavailable, "The database does not answer at the moment; try again.")
+        .retry_after(RETRY_UNAVAILABLE_SECONDS)
 }
 
 /// An error of Baton's own: the log says what, the answer does not.

@@ -53,7 +53,8 @@ async fn main() -> anyhow::Result<()> {
 async fn serve(cli: Cli) -> anyhow::Result<()> {
     telemetry::init(&cli.log)?;
     let stop = shutdown::on_signals()?;
-    let admin_token = required(cli.admin.admin_token, "BATON_ADMIN_TOKEN", "it is what clients of the API prove themselves with")?;
+    let admin_token =
+        required(cli.admin.admin_token, "BATON_ADMIN_TOKEN", "it is what clients of the API prove themselves with")?;
     let caller = Caller::new(CallerSettings {
         policy: AddressPolicy::new(cli.targets.allow_targets, cli.listen.listen.ip().is_loopback()),
         script_root: cli.targets.script_root,

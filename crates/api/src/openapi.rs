@@ -7,7 +7,9 @@ use serde_json::json;
 use utoipa::openapi::schema::{AdditionalProperties, SchemaType};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, Object, ObjectBuilder, OpenApi, OpenApiBuilder, Tag, Type};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, Object, ObjectBuilder, OpenApi, OpenApiBuilder, Tag, Type,
+};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::{Code, ProblemBody, RefusedField};

@@ -66,15 +66,27 @@ impl Code {
         (Self::RequestTimeout, StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."),
         (Self::HandlerArchived, StatusCode::CONFLICT, "An archived handler cannot be toggled; edit its status."),
         (Self::EditConflict, StatusCode::CONFLICT, "Others kept editing the same handler; try again."),
-        (Self::RestartFailed, StatusCode::CONFLICT, "The Cache Manager could not build the generation; the live one still serves."),
+        (
+            Self::RestartFailed,
+            StatusCode::CONFLICT,
+            "The Cache Manager could not build the generation; the live one still serves.",
+        ),
         (Self::RunQueued, StatusCode::CONFLICT, "A run with other parameters is queued; try again when it has ended."),
-        (Self::VersionMismatch, StatusCode::PRECONDITION_FAILED, "`If-Match` does not name the stored version: read again, edit again."),
+        (
+            Self::VersionMismatch,
+            StatusCode::PRECONDITION_FAILED,
+            "`If-Match` does not name the stored version: read again, edit again.",
+        ),
         (Self::BodyTooLarge, StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this path takes."),
         (Self::EventTooLarge, StatusCode::PAYLOAD_TOO_LARGE, "An event has more than 1 MiB of data."),
         (Self::UnsupportedMediaType, StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be `application/json`."),
         (Self::ValidationFailed, StatusCode::UNPROCESSABLE_ENTITY, "Fields or parameters are refused; `errors` names each."),
         (Self::Internal, StatusCode::INTERNAL_SERVER_ERROR, "An error of Baton's own; its log says more."),
-        (Self::Overloaded, StatusCode::SERVICE_UNAVAILABLE, "More comes in than can be stored; nothing was stored. Try again after `Retry-After`."),
+        (
+            Self::Overloaded,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "More comes in than can be stored; nothing was stored. Try again after `Retry-After`.",
+        ),
         (Self::Unavailable, StatusCode::SERVICE_UNAVAILABLE, "The database does not answer. Try again after `Retry-After`."),
     ];
 

@@ -34,7 +34,10 @@ pub fn router_beside(state: ApiState, beside: Router) -> Router {
     v1.method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(state.clone(), require_token))
         .with_state(state)
-        .route("/openapi.json", get(async move || ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.to_string())))
+        .route(
+            "/openapi.json",
+            get(async move || ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.to_string())),
+        )
         .merge(docs::router())
         .merge(beside)
         .method_not_allowed_fallback(method_not_allowed)
@@ -78,7 +81,10 @@ async fn not_found(uri: Uri) -> Problem {
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    Problem::new(Code::MethodNotAllowed, format!("'{}' does not take {method}; the header Allow lists what it takes.", uri.path()))
+    Problem::new(
+        Code::MethodNotAllowed,
+        format!("'{}' does not take {method}; the header Allow lists what it takes.", uri.path()),
+    )
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Response {

@@ -60,7 +60,9 @@ impl Compiled {
 }
 
 fn prepare(spec: &HandlerSpec, vault: &Vault) -> Result<Target, String> {
-    let closed = |what: &str| format!("{what} cannot be opened with BATON_SECRET_KEY; set it anew or start with the key it was saved with");
+    let closed = |what: &str| {
+        format!("{what} cannot be opened with BATON_SECRET_KEY; set it anew or start with the key it was saved with")
+    };
     let headers = spec.headers.iter().map(|(name, value)| {
         let value = vault.open(value).map_err(|_| closed(&format!("the value of header {name}")))?;
         Ok((name.clone(), value))

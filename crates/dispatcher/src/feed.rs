@@ -200,6 +200,5 @@ impl Feed {
     }
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -66,8 +66,7 @@ async fn main() -> anyhow::Result<()> {
     });
     let router = ops::router(metrics::install(stop.clone())?, ready);
     tracing::info!(listen = %cli.listen.listen, name = settings.name, "baton-dispatcher started");
-    let dispatcher =
-        Dispatcher::new(installation.store, installation.cache.clone(), caller, installation.vault, settings);
+    let dispatcher = Dispatcher::new(installation.store, installation.cache.clone(), caller, installation.vault, settings);
     let cache = tokio::spawn(installation.cache.run(stop.clone()));
     let work = tokio::spawn(dispatcher.run(stop.clone()));
     ops::serve(listener, router, stop.clone()).await?;

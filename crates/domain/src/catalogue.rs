@@ -200,7 +200,9 @@ mod tests {
         let custom = |id: &str, kind: &str| EventType::custom(&catalogue, id, "Orders", None, None, kind);
         let paid = custom("orders.paid", "order").unwrap();
         assert_eq!((paid.title.as_str(), paid.action.as_str(), paid.custom), ("Orders: paid", "paid", true));
-        for bad in ["orders", "Orders.paid", "orders..paid", ".paid", "orders.", "orders.paid!", "clients.create", "accounts.create"] {
+        for bad in
+            ["orders", "Orders.paid", "orders..paid", ".paid", "orders.", "orders.paid!", "clients.create", "accounts.create"]
+        {
             assert_eq!(custom(bad, "order").unwrap_err().0[0].field, "id", "{bad}");
         }
         assert!(custom(&format!("orders.{}", "x".repeat(EVENTS_ID_MAX)), "order").is_err());

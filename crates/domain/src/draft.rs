@@ -160,13 +160,7 @@ fn check_line(errors: &mut FieldErrors, field: &str, text: &str, most: usize) {
     }
 }
 
-fn in_range(
-    errors: &mut FieldErrors,
-    field: &str,
-    value: Option<i64>,
-    usual: i64,
-    range: std::ops::RangeInclusive<i64>,
-) -> i64 {
+fn in_range(errors: &mut FieldErrors, field: &str, value: Option<i64>, usual: i64, range: std::ops::RangeInclusive<i64>) -> i64 {
     let value = value.unwrap_or(usual);
     if !range.contains(&value) {
         errors.push(field, format!("must be {} to {}", range.start(), range.end()));
@@ -184,10 +178,16 @@ fn check_task(errors: &mut FieldErrors, task: &Task) {
         Task::Script { path, args } => {
             let parts_ok = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
             if !parts_ok || path.chars().any(char::is_control) || path.chars().count() > TEXT_MAX {
-                errors.push("task.path", "must be a path under the script root, such as vcs/script.py, without '..' and without a leading '/'");
+                errors.push(
+                    "task.path",
+                    "must be a path under the script root, such as vcs/script.py, without '..' and without a leading '/'",
+                );
             }
             if args.len() > ARGS_MAX || args.iter().any(|a| a.contains('\0') || a.chars().count() > TEXT_MAX) {
-                errors.push("task.args", format!("must be at most {ARGS_MAX} arguments of at most {TEXT_MAX} characters, without NUL"));
+                errors.push(
+                    "task.args",
+                    format!("must be at most {ARGS_MAX} arguments of at most {TEXT_MAX} characters, without NUL"),
+                );
             }
         }
     }
@@ -309,7 +309,8 @@ mod tests {
     #[test]
     fn tasks_are_checked_by_form() {
         let url = |url: &str| refused(HandlerForm { task: Some(Task::Http { url: url.into() }), ..form() });
-        for bad in ["", "crm.lan/api", "http://", "http://u:p@crm.lan/", "http://crm.lan:0/", "file:///etc/passwd", "http://a b/"] {
+        for bad in ["", "crm.lan/api", "http://", "http://u:p@crm.lan/", "http://crm.lan:0/", "file:///etc/passwd", "http://a b/"]
+        {
             assert_eq!(url(bad), ["task.url"], "{bad}");
         }
         for good in ["http://crm.lan", "https://[2001:db8::1]:8443/x?y=z", "http://127.0.0.1:5000/api"] {

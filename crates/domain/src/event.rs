@@ -14,7 +14,7 @@ use crate::partition::PartitionId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
-    /// Not yet through its chain; nothing of it has failed.
+    /// Not yet through its chain; nothing of it waits for another try.
     Pending,
     /// At least one delivery has failed and will be tried again.
     Retrying,

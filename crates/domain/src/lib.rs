@@ -19,7 +19,6 @@ pub mod partition;
 pub mod retry;
 pub mod scheduler;
 
-
 pub use calls::{CallStatus, Execution, Outcome, Response, Verdict};
 pub use catalogue::{Catalogue, EventType};
 pub use event::{EventStatus, NewEvent, ObjectId};

@@ -19,14 +19,14 @@ pub fn is_telling(key: &str) -> bool {
 /// How deep objects and arrays may nest before what is below is masked whole.
 const DEPTH_MAX: usize = 64;
 
-/// The JSON text with the values of keys named like credentials masked, at any depth; everything else stays to the letter. Text that
-/// is not JSON comes back as it is.
+/// The JSON text with the values of keys named like credentials masked, at any depth; everything else stays to the letter. An object or
+/// array that names a credential but cannot be read (cut off, say) is masked whole; text that is neither comes back as it is.
 #[must_use]
 pub fn mask_json(text: &str) -> String {
     if !is_telling(text) && !text.contains("\\u") {
         return text.to_owned();
     }
-    masked(text, 0).unwrap_or_else(|| text.to_owned())
+    masked(text.trim(), 0).unwrap_or_else(|| text.to_owned())
 }
 
 /// The masked text, or `None` where there is nothing to mask. `null` hides nothing and stays.
@@ -39,7 +39,7 @@ fn masked(text: &str, depth: usize) -> Option<String> {
         return Some(quoted_mask());
     }
     if text.starts_with('{') {
-        let fields: IndexMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+        let Ok(fields) = serde_json::from_str::<IndexMap<String, &RawValue>>(text) else { return Some(quoted_mask()) };
         let new = |key: &str, value: &RawValue| {
             if is_telling(key) && value.get() != "null" { Some(quoted_mask()) } else { masked(value.get(), depth + 1) }
         };
@@ -51,7 +51,7 @@ fn masked(text: &str, depth: usize) -> Option<String> {
             format!("{{{}}}", replaced.iter().map(field).collect::<Vec<_>>().join(","))
         })
     } else {
-        let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+        let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(text) else { return Some(quoted_mask()) };
         let replaced: Vec<_> = items.iter().map(|item| (item.get(), masked(item.get(), depth + 1))).collect();
         replaced.iter().any(|(_, new)| new.is_some()).then(|| {
             format!("[{}]", replaced.iter().map(|(old, new)| new.as_deref().unwrap_or(old)).collect::<Vec<_>>().join(","))
@@ -70,7 +70,19 @@ mod tests {
         assert_eq!(masked["password"], MASK);
         assert_eq!(masked["list"][0]["api_Token"], MASK);
         assert_eq!(masked["id"], 881);
-        assert_eq!(mask_json(r#"{"n": 12345678901234567890123,"token":"x","e":1E5}"#), format!(r#"{{"n":12345678901234567890123,"token":"{MASK}","e":1E5}}"#));
+        assert_eq!(
+            mask_json(r#"{"n": 12345678901234567890123,"token":"x","e":1E5}"#),
+            format!(r#"{{"n":12345678901234567890123,"token":"{MASK}","e":1E5}}"#)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_masked_whole() {
+        for text in
+            [r#"{"\ud800":1,"password":"hunter2"}"#, r#" {"password":"hunter2","cut":"of"#, r#"[{"a":1,"token":"hunter2""#]
+        {
+            assert!(!mask_json(text).contains("hunter2"), "{text}");
+        }
     }
 
     #[test]

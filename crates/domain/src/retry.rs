@@ -91,7 +91,10 @@ mod tests {
     fn delays_double_up_to_the_longest() {
         let policy = RetryPolicy::default();
         let plain = |attempt| policy.delay(attempt, 0.5, None).as_millis();
-        assert_eq!([plain(1), plain(2), plain(3), plain(12), plain(13), plain(500)], [1000, 2000, 4000, 2_048_000, 3_600_000, 3_600_000]);
+        assert_eq!(
+            [plain(1), plain(2), plain(3), plain(12), plain(13), plain(500)],
+            [1000, 2000, 4000, 2_048_000, 3_600_000, 3_600_000]
+        );
         assert_eq!(policy.delay(1, 0.0, None).as_millis(), 800);
         assert_eq!(policy.delay(1, 1.0, None).as_millis(), 1200);
     }

@@ -259,7 +259,8 @@ mod tests {
     #[test]
     fn secrets_do_not_show() {
         let url = "postgres://baton:hunter2@db/baton";
-        let all = All::try_parse_from(["baton", "--database-url", url, "--secret-key", "hunter2", "--redis-url", "redis://:hunter2@r"]);
+        let all =
+            All::try_parse_from(["baton", "--database-url", url, "--secret-key", "hunter2", "--redis-url", "redis://:hunter2@r"]);
         assert!(!format!("{:?}", all.unwrap()).contains("hunter2"));
     }
 

@@ -13,7 +13,8 @@ use crate::settings::{LogArgs, LogFormat};
 /// # Errors
 /// When `BATON_LOG` cannot be read, or a log has been started before.
 pub fn init(args: &LogArgs) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&args.log).with_context(|| format!("BATON_LOG: '{}' is not a filter for the log", args.log))?;
+    let filter =
+        EnvFilter::try_new(&args.log).with_context(|| format!("BATON_LOG: '{}' is not a filter for the log", args.log))?;
     let registry = tracing_subscriber::registry().with(filter);
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);

@@ -11,7 +11,8 @@ use crate::problem::{Code, phrase};
 /// What any operation can answer.
 const EVERY: &[Code] = &[Code::Unauthorized, Code::ValidationFailed, Code::Internal, Code::Unavailable];
 /// What an operation with a body can answer.
-const WITH_BODY: &[Code] = &[Code::BadJson, Code::BadRequest, Code::RequestTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType];
+const WITH_BODY: &[Code] =
+    &[Code::BadJson, Code::BadRequest, Code::RequestTimeout, Code::BodyTooLarge, Code::UnsupportedMediaType];
 /// What an operation on one thing can answer.
 const WITH_ID: &[Code] = &[Code::NotFound];
 /// What single operations can answer beside.
@@ -31,7 +32,8 @@ const MORE: &[(&str, &[Code])] = &[
 pub(super) fn describe(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         for operation in operations(item) {
-            let more = MORE.iter().find(|(id, _)| Some(*id) == operation.operation_id.as_deref()).map_or(&[][..], |(_, codes)| codes);
+            let more =
+                MORE.iter().find(|(id, _)| Some(*id) == operation.operation_id.as_deref()).map_or(&[][..], |(_, codes)| codes);
             let with_body = if operation.request_body.is_some() { WITH_BODY } else { &[] };
             let with_id = if path.contains('{') { WITH_ID } else { &[] };
             let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();

@@ -60,7 +60,8 @@ pub(super) fn add(paths: &mut Paths) {
             .tag("Operation")
             .securities(Some(Vec::<SecurityRequirement>::new()));
         for (status, description) in open.answers {
-            operation = operation.response(*status, ResponseBuilder::new().description(*description).content(open.media_type, content()));
+            operation =
+                operation.response(*status, ResponseBuilder::new().description(*description).content(open.media_type, content()));
         }
         paths.paths.insert(open.path.to_owned(), PathItem::new(HttpMethod::Get, operation));
     }

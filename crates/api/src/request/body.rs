@@ -129,7 +129,10 @@ async fn read_all(body: axum::body::Body, limit: usize) -> Result<Bytes, Problem
         let chunk = chunk.map_err(|error| Problem::new(Code::BadRequest, format!("The body cannot be read: {error}.")))?;
         if first.len() + all.len() + chunk.len() > limit {
             discard(axum::body::Body::from_stream(chunks)).await;
-            return Err(Problem::new(Code::BodyTooLarge, format!("The body is larger than the {limit} bytes that this path takes.")));
+            return Err(Problem::new(
+                Code::BodyTooLarge,
+                format!("The body is larger than the {limit} bytes that this path takes."),
+            ));
         }
         if first.is_empty() && all.is_empty() {
             // Most bodies come in one piece, which need not be copied.

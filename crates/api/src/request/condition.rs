@@ -76,7 +76,16 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_stored_version_matches() {
-        for (value, is_met) in [("\"3\"", true), ("3", true), ("*", true), ("\"2\", \"3\"", true), ("", true), ("\"4\"", false), ("W/\"3\"", false), ("x", false)] {
+        for (value, is_met) in [
+            ("\"3\"", true),
+            ("3", true),
+            ("*", true),
+            ("\"2\", \"3\"", true),
+            ("", true),
+            ("\"4\"", false),
+            ("W/\"3\"", false),
+            ("x", false),
+        ] {
             assert_eq!(met(value, 3).await, is_met, "{value}");
         }
         assert_eq!(etag(3), "\"3\"");

@@ -66,7 +66,11 @@ impl Params {
         let value = value?;
         let number = value.parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
-            let most = if *range.end() == i64::MAX { "an integer from 1 on".into() } else { format!("{} to {}", range.start(), range.end()) };
+            let most = if *range.end() == i64::MAX {
+                "an integer from 1 on".into()
+            } else {
+                format!("{} to {}", range.start(), range.end())
+            };
             self.refuse(name, format!("must be {most}"));
         }
         number

@@ -50,7 +50,10 @@ pub(crate) struct Cache {
 
 /// Shows the live generation, and what is saved but not live.
 #[utoipa::path(get, path = "/v1/cache", tag = TAG, responses((status = 200, body = Cache, description = "The live generation")))]
-async fn get_cache(State(state): State<ApiState>, QueryString(NoParams {}): QueryString<NoParams>) -> Result<Json<Cache>, Problem> {
+async fn get_cache(
+    State(state): State<ApiState>,
+    QueryString(NoParams {}): QueryString<NoParams>,
+) -> Result<Json<Cache>, Problem> {
     let saved = state.store.enabled_handlers().await?;
     let live = state.cache.refresh().await?;
     let live = live.as_deref();
@@ -120,7 +123,10 @@ struct GenerationQuery {
 /// Lists generations, the newest, which is the live one, first.
 #[utoipa::path(get, path = "/v1/cache/generations", tag = TAG, params(GenerationQuery),
     responses((status = 200, body = GenerationPage, description = "The generations")))]
-async fn list_generations(State(state): State<ApiState>, QueryString(query): QueryString<GenerationQuery>) -> Result<Json<GenerationPage>, Problem> {
+async fn list_generations(
+    State(state): State<ApiState>,
+    QueryString(query): QueryString<GenerationQuery>,
+) -> Result<Json<GenerationPage>, Problem> {
     let page = paging(query.limit.as_deref(), query.cursor)?;
     let found = state.store.list_generations(&page).await?;
     Ok(Json(GenerationPage::of(found, Into::into)))

@@ -104,7 +104,10 @@ struct DeadLetterQuery {
 /// Lists dead letters, the newest first.
 #[utoipa::path(get, path = "/v1/dead-letters", tag = TAG, params(DeadLetterQuery),
     responses((status = 200, body = DeadLetterPage, description = "The dead letters that match")))]
-async fn list_dead_letters(State(state): State<ApiState>, QueryString(query): QueryString<DeadLetterQuery>) -> Result<Json<DeadLetterPage>, Problem> {
+async fn list_dead_letters(
+    State(state): State<ApiState>,
+    QueryString(query): QueryString<DeadLetterQuery>,
+) -> Result<Json<DeadLetterPage>, Problem> {
     let mut params = Params::default();
     let page = params.page(query.limit.as_deref(), query.cursor);
     let search = DeadLetterSearch {

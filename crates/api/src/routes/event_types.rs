@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use baton_domain::{Catalogue, EventType as Known};
-use baton_storage::{Paged, StorageError};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use baton_domain::{Catalogue, EventType as Known};
+use baton_storage::{Paged, StorageError};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -92,7 +92,10 @@ struct EventTypeQuery {
 /// Lists the catalogue: the built-in event types, then the operators' own.
 #[utoipa::path(get, path = "/v1/event-types", tag = TAG, params(EventTypeQuery),
     responses((status = 200, body = EventTypePage, description = "The catalogue")))]
-async fn list_event_types(State(state): State<ApiState>, QueryString(query): QueryString<EventTypeQuery>) -> Result<Json<EventTypePage>, Problem> {
+async fn list_event_types(
+    State(state): State<ApiState>,
+    QueryString(query): QueryString<EventTypeQuery>,
+) -> Result<Json<EventTypePage>, Problem> {
     let page = paging(query.limit.as_deref(), query.cursor)?;
     let start = match &page.cursor {
         None => 0,
@@ -128,7 +131,8 @@ async fn create_event_type(
 ) -> Result<(StatusCode, Json<EventType>), Problem> {
     let EventTypeInput { id, group, object_kind, action, title } = input;
     let catalogue = state.catalogue.fresh().await?;
-    let new = Known::custom(&catalogue, &id, &group, action.as_deref(), title.as_deref(), &object_kind).map_err(Problem::invalid)?;
+    let new =
+        Known::custom(&catalogue, &id, &group, action.as_deref(), title.as_deref(), &object_kind).map_err(Problem::invalid)?;
     match state.store.create_event_type(&new, Utc::now()).await {
         Ok(()) => Ok((StatusCode::CREATED, Json(new.into()))),
         Err(StorageError::Conflict) => Err(Problem::field("id", format!("'{id}' is in the catalogue already"))),

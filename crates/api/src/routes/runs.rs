@@ -127,7 +127,8 @@ pub(super) async fn asked(state: &ApiState, wanted: Wanted, patience: Duration) 
         }
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let detail = "Another run of the Cache Manager is queued, which would do something else; try again when it has ended.";
+            let detail =
+                "Another run of the Cache Manager is queued, which would do something else; try again when it has ended.";
             return Err(Problem::new(Code::RunQueued, detail));
         }
         // None, when it has just been taken.

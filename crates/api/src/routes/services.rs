@@ -76,7 +76,10 @@ pub(crate) struct Instance {
 
 /// Lists the services.
 #[utoipa::path(get, path = "/v1/services", tag = TAG, responses((status = 200, body = ServiceList, description = "The services")))]
-async fn list_services(State(state): State<ApiState>, QueryString(NoParams {}): QueryString<NoParams>) -> Result<Json<ServiceList>, Problem> {
+async fn list_services(
+    State(state): State<ApiState>,
+    QueryString(NoParams {}): QueryString<NoParams>,
+) -> Result<Json<ServiceList>, Problem> {
     let running = state.store.instances(None).await?;
     let owners = state.store.partition_owners().await?;
     let runs = state.store.last_runs(SERVICE).await?;
@@ -137,7 +140,11 @@ impl Service {
 /// A restart that is asked for while one waits in the queue is that one.
 #[utoipa::path(post, path = "/v1/services/cache-manager/restart", tag = TAG, params(WaitQuery),
     responses((status = 200, body = Restart, description = "Done, within the time to wait"), (status = 202, body = Run, description = "Queued or under way")))]
-async fn restart_cache_manager(State(state): State<ApiState>, QueryString(query): QueryString<WaitQuery>, NoBody: NoBody) -> Result<Response, Problem> {
+async fn restart_cache_manager(
+    State(state): State<ApiState>,
+    QueryString(query): QueryString<WaitQuery>,
+    NoBody: NoBody,
+) -> Result<Response, Problem> {
     let wait = query.wait()?;
     let run = asked(&state, Wanted::Restart, wait.unwrap_or(PATIENCE)).await?;
     answer(&state, run, wait).await

@@ -58,7 +58,10 @@ impl From<StatRow> for EventStats {
 
 /// Shows the account of all events, the backlog, and the age of the oldest event that has not ended.
 #[utoipa::path(get, path = "/v1/stats", tag = TAG, responses((status = 200, body = Stats, description = "The account")))]
-async fn get_stats(State(state): State<ApiState>, QueryString(NoParams {}): QueryString<NoParams>) -> Result<Json<Stats>, Problem> {
+async fn get_stats(
+    State(state): State<ApiState>,
+    QueryString(NoParams {}): QueryString<NoParams>,
+) -> Result<Json<Stats>, Problem> {
     let rows = state.store.stats().await?;
     let backlog = state.store.backlog().await?;
     let now = Utc::now();

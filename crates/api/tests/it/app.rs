@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use baton_api::{ApiParts, ApiState, Appender, router, router_beside};
 use baton_cache_manager::CacheManager;
 use baton_dispatcher::call::{Caller, CallerSettings};
+use baton_dispatcher::{Dispatcher, DispatcherSettings};
 use baton_domain::address::AddressPolicy;
 use baton_handler_cache::HandlerCache;
 use baton_storage::{Store, StoreSettings, Vault};
@@ -48,6 +49,7 @@ pub(crate) struct TestApp {
     pub(crate) store: Store,
     pub(crate) cache: HandlerCache,
     pub(crate) vault: Vault,
+    caller: Caller,
     state: ApiState,
     url: String,
     client: reqwest::Client,
@@ -86,7 +88,7 @@ impl TestApp {
         let parts = ApiParts {
             store: store.clone(),
             cache: cache.clone(),
-            caller,
+            caller: caller.clone(),
             vault: vault.clone(),
             appender,
             admin_token: TOKEN.into(),
@@ -96,7 +98,7 @@ impl TestApp {
         tokio::spawn(cache.clone().run(stop.clone()));
         let manager = stop.child_token();
         tokio::spawn(CacheManager::new("test".into(), store.clone(), cache.clone(), vault.clone()).run(manager.clone()));
-        let app = Self { store, cache, vault, state, url, client: client(), scripts, stop, manager, _database: database };
+        let app = Self { store, cache, vault, caller, state, url, client: client(), scripts, stop, manager, _database: database };
         app.first_generation().await;
         app
     }
@@ -104,6 +106,23 @@ impl TestApp {
     /// The very first build is the Cache Manager's own: wait until it is done, so that the next is this test's.
     async fn first_generation(&self) {
         baton_testkit::eventually(SOON, "generation 1", async || self.cache.live()).await;
+    }
+
+    /// Starts a dispatcher, which ends with the app.
+    pub(crate) fn dispatch(&self) {
+        let settings =
+            DispatcherSettings { name: "test".into(), calls_max: 64, handler_calls_max: 16, scripts_max: 4, alone: true };
+        let dispatcher =
+            Dispatcher::new(self.store.clone(), self.cache.clone(), self.caller.clone(), self.vault.clone(), settings);
+        tokio::spawn(dispatcher.run(self.stop.clone()));
+    }
+
+    /// Waits until an event has this status; the event in full.
+    pub(crate) async fn event_that_is(&self, id: &str, status: &str) -> Value {
+        baton_testkit::eventually(SOON, &format!("event {id} to be {status}"), async || {
+            Some(self.get(&format!("/v1/events/{id}")).await.ok()).filter(|event| event["status"] == status)
+        })
+        .await
     }
 
     /// Ends the Cache Manager and waits until it is gone.

@@ -80,7 +80,8 @@ async fn unknown_paths_and_methods_are_problems() {
     for path in ["/", "/v1", "/v1/", "/v2/events", "/v1/handlers/", "/v1/nothing", "/v1/handlers/1/2/3"] {
         app.get(path).await.problem(404, "not_found");
     }
-    for (name, path) in [("DELETE", "/v1/events"), ("PUT", "/v1/stats"), ("GET", "/v1/cache/rollback"), ("POST", "/openapi.json")] {
+    for (name, path) in [("DELETE", "/v1/events"), ("PUT", "/v1/stats"), ("GET", "/v1/cache/rollback"), ("POST", "/openapi.json")]
+    {
         let answer = Answer::to(app.request(method(name), path)).await;
         answer.problem(405, "method_not_allowed");
         assert!(!answer.header("allow").is_empty(), "{name} {path}");

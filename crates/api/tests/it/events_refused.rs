@@ -23,7 +23,10 @@ async fn each_wrong_field_is_named() {
         (json!({"event": {"events_id": "clients.create"}, "data": {}}), vec!["event.object_id"]),
         (json!({"event": {"events_id": 5, "object_id": 1}, "data": {}}), vec!["event.events_id"]),
         (json!({"event": {"events_id": "no.such", "object_id": 1}, "data": {}}), vec!["event.events_id"]),
-        (json!({"event": {"events_id": "", "object_id": true, "dt": "now"}, "data": 5}), vec!["event.events_id", "event.object_id", "event.dt", "data"]),
+        (
+            json!({"event": {"events_id": "", "object_id": true, "dt": "now"}, "data": 5}),
+            vec!["event.events_id", "event.object_id", "event.dt", "data"],
+        ),
         (json!({"event": {"events_id": "clients.create", "object_id": 1, "dt": 5}, "data": {}}), vec!["event.dt"]),
         (json!({"event": {"events_id": "clients.create", "object_id": ""}, "data": {}}), vec!["event.object_id"]),
         (json!({"event": {"events_id": "clients.create", "object_id": "x".repeat(201)}, "data": {}}), vec!["event.object_id"]),
@@ -59,7 +62,8 @@ async fn sizes_are_limited() {
     app.post("/v1/events", &of_bytes(MIB + 100_000)).await.problem(413, "body_too_large");
     app.post_text("/v1/events", vec![b' '; 40 * MIB]).await.problem(413, "body_too_large");
     let batch = |events: Vec<Value>| json!({"events": events});
-    let problem = app.post("/v1/events/batch", &batch(vec![of_bytes(100), of_bytes(MIB + 1)])).await.problem(413, "event_too_large");
+    let problem =
+        app.post("/v1/events/batch", &batch(vec![of_bytes(100), of_bytes(MIB + 1)])).await.problem(413, "event_too_large");
     assert!(problem["detail"].as_str().unwrap().contains("events[1]"), "{problem}");
     let most = batch((0..15).map(|_| of_bytes(MIB)).collect());
     assert_eq!(app.post("/v1/events/batch", &most).await.json(StatusCode::ACCEPTED)["items"].as_array().unwrap().len(), 15);
@@ -91,7 +95,14 @@ async fn odd_json_is_refused_or_kept_to_the_letter() {
     assert_eq!(app.post_text("/v1/events", with_data(&nested(129))).await.refused(), ["data"]);
     assert_eq!(app.post_text("/v1/events", with_data(&nested(200_000))).await.refused(), ["data"]);
     app.post_text("/v1/events", "[".repeat(200_000)).await.problem(400, "bad_json");
-    for kept in [r#"{"a":1,"a":2}"#, r#"{"n":1e999}"#, r#"{"z":"\u0000"}"#, r#"{"half":"\ud800"}"#, r#"{ "space" : [ ] }"#, "{\"tab\":\"\\t\"}"] {
+    for kept in [
+        r#"{"a":1,"a":2}"#,
+        r#"{"n":1e999}"#,
+        r#"{"z":"\u0000"}"#,
+        r#"{"half":"\ud800"}"#,
+        r#"{ "space" : [ ] }"#,
+        "{\"tab\":\"\\t\"}",
+    ] {
         let accepted = app.post_text("/v1/events", with_data(kept)).await.json(StatusCode::ACCEPTED);
         let shown = app.get(&format!("/v1/events/{}", accepted["id"].as_str().unwrap())).await;
         assert!(shown.status == StatusCode::OK && shown.text.contains(&format!("\"data\":{kept}")), "{kept}: {}", shown.text);

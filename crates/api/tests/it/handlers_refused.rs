@@ -26,7 +26,23 @@ async fn everything_that_is_wrong_is_said_at_once() {
     let answer = app.post("/v1/handlers", &wrong).await;
     let mut refused = answer.refused();
     refused.sort();
-    let expected = ["event", "headers", "headers.Host", "lane", "name", "nmae", "on_failure", "priority", "retry.first_delay_ms", "retry.max_attempts", "secret", "secret", "status", "task.path", "timeout_ms"];
+    let expected = [
+        "event",
+        "headers",
+        "headers.Host",
+        "lane",
+        "name",
+        "nmae",
+        "on_failure",
+        "priority",
+        "retry.first_delay_ms",
+        "retry.max_attempts",
+        "secret",
+        "secret",
+        "status",
+        "task.path",
+        "timeout_ms",
+    ];
     assert_eq!(refused, expected);
     assert!(answer.said_of("event").contains("/v1/event-types"));
     assert!(answer.said_of("task.path").contains("missing.sh") || answer.said_of("task.path").contains("script"));
@@ -103,7 +119,13 @@ async fn each_wrong_value_is_named() {
 async fn forbidden_addresses_and_scripts_are_refused_with_rule_and_setting() {
     let app = TestApp::sqlite().await;
     let url = |url: &str| json!({"name": "n", "event": "clients.create", "task": {"type": "http", "url": url}});
-    for address in ["http://10.1.2.3/", "http://169.254.169.254/latest/", "http://[fd00::1]/", "http://0x0a010203/", "http://192.168.1.1:8080/x"] {
+    for address in [
+        "http://10.1.2.3/",
+        "http://169.254.169.254/latest/",
+        "http://[fd00::1]/",
+        "http://0x0a010203/",
+        "http://192.168.1.1:8080/x",
+    ] {
         let said = app.post("/v1/handlers", &url(address)).await.said_of("task.url");
         assert!(said.contains("BATON_ALLOW_TARGETS") && said.contains("address policy"), "{address}: {said}");
     }
@@ -173,7 +195,11 @@ async fn odd_json_is_refused_not_guessed() {
     ] {
         assert_eq!(app.post_text("/v1/handlers", text.clone()).await.refused(), [named], "{text}");
     }
-    for text in [format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)), format!(r#"{{"name":"\ud800",{task}}}"#), "{\"a\u{0}\"".into()] {
+    for text in [
+        format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!(r#"{{"name":"\ud800",{task}}}"#),
+        "{\"a\u{0}\"".into(),
+    ] {
         app.post_text("/v1/handlers", text).await.problem(400, "bad_json");
     }
     let mut bytes = format!(r#"{{"name":"a_b",{task}}}"#).into_bytes();
@@ -194,11 +220,20 @@ async fn event_types_are_checked() {
     for id in ["orders.paid", "clients.create", "accounts.create", "orders", "Orders.paid", "orders..paid", "!"] {
         assert_eq!(app.post("/v1/event-types", &custom(id)).await.refused(), ["id"], "{id}");
     }
-    assert_eq!(app.post("/v1/event-types", &json!({"id": "a.b", "group": "", "object_kind": "an order"})).await.refused(), ["object_kind", "group"]);
+    assert_eq!(
+        app.post("/v1/event-types", &json!({"id": "a.b", "group": "", "object_kind": "an order"})).await.refused(),
+        ["object_kind", "group"]
+    );
     assert_eq!(app.post("/v1/event-types", &json!({"id": "a.b", "object_kind": "o"})).await.refused(), ["group"]);
-    assert_eq!(app.post("/v1/event-types", &json!({"id": "a.b", "group": "G", "object_kind": "o", "aliases": []})).await.refused(), ["aliases"]);
+    assert_eq!(
+        app.post("/v1/event-types", &json!({"id": "a.b", "group": "G", "object_kind": "o", "aliases": []})).await.refused(),
+        ["aliases"]
+    );
     let page = app.get("/v1/event-types").await.ok();
-    assert_eq!((page["items"].as_array().unwrap().len(), &page["items"][15], &page["next_cursor"]), (16, &expected, &Value::Null));
+    assert_eq!(
+        (page["items"].as_array().unwrap().len(), &page["items"][15], &page["next_cursor"]),
+        (16, &expected, &Value::Null)
+    );
     let part = app.get("/v1/event-types?limit=15").await.ok();
     let cursor = part["next_cursor"].as_str().unwrap();
     assert_eq!(app.get(&format!("/v1/event-types?cursor={cursor}")).await.ok()["items"], json!([expected]));

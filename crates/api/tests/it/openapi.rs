@@ -21,7 +21,10 @@ fn the_checked_in_document_is_that_of_the_routes() {
     }
     let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
     let differs = checked_in.lines().zip(text.lines()).position(|(a, b)| a != b);
-    assert!(checked_in == text, "openapi/openapi.json differs from line {differs:?} on: run `cargo xtask openapi` (or this test with {UPDATE}=1)");
+    assert!(
+        checked_in == text,
+        "openapi/openapi.json differs from line {differs:?} on: run `cargo xtask openapi` (or this test with {UPDATE}=1)"
+    );
 }
 
 /// Every path of the contract, by method.
@@ -127,7 +130,9 @@ async fn the_page_loads_nothing_from_elsewhere() {
     assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/html"));
     assert!(page.header("content-security-policy").starts_with("default-src 'self';"));
     let mut loaded = 0;
-    for part in page.text.split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css") || part.ends_with(".png")) {
+    for part in
+        page.text.split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css") || part.ends_with(".png"))
+    {
         assert!(!part.contains("//"), "{part} comes from elsewhere");
         let file = Answer::to(app.stranger(Method::GET, &format!("/docs/{}", part.trim_start_matches("./")))).await;
         assert_eq!(file.status.as_u16(), 200, "{part}");

@@ -77,10 +77,10 @@ async fn continue_goes_on_and_retries_in_the_background(mut rig: Rig) {
     let first_two: Vec<_> = receiver.calls().iter().take(1).map(|c| c.path.clone()).collect();
     assert_eq!(first_two, ["/first"]);
     let executions = rig.executions(id).await;
-    assert_eq!(executions.iter().filter(|e| e.0 == 1).map(|e| (e.1, e.2)).collect::<Vec<_>>(), [
-        (1, CallStatus::Fail),
-        (2, CallStatus::Success)
-    ]);
+    assert_eq!(
+        executions.iter().filter(|e| e.0 == 1).map(|e| (e.1, e.2)).collect::<Vec<_>>(),
+        [(1, CallStatus::Fail), (2, CallStatus::Success)]
+    );
     rig.assert_balance(1).await;
 }
 

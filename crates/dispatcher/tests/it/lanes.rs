@@ -49,9 +49,12 @@ async fn a_retry_holds_later_events_of_its_object_at_its_receiver(mut rig: Rig) 
 
 async fn other_objects_and_other_receivers_go_on(mut rig: Rig) {
     let receiver = Receiver::start().await;
-    receiver.script("/dead", |call: &Received| {
-        if call.object_id.as_ref().unwrap() == 1 { Answer::status(503) } else { Answer::ok() }
-    });
+    receiver.script(
+        "/dead",
+        |call: &Received| {
+            if call.object_id.as_ref().unwrap() == 1 { Answer::status(503) } else { Answer::ok() }
+        },
+    );
     let mut dead = handler(1, CREATE, 1, receiver.url("/dead"));
     dead.retry.first_delay_ms = 600_000;
     dead.retry.max_delay_ms = 600_000;
@@ -115,9 +118,12 @@ async fn a_long_backlog_of_one_object_starves_nobody(mut rig: Rig) {
     let receiver = Receiver::start().await;
     let gate = Gate::closed();
     let behind = gate.clone();
-    receiver.script("/a", move |call| {
-        if call.object_id.as_ref().unwrap() == 1 { Answer::ok().behind(&behind) } else { Answer::ok() }
-    });
+    receiver.script(
+        "/a",
+        move |call| {
+            if call.object_id.as_ref().unwrap() == 1 { Answer::ok().behind(&behind) } else { Answer::ok() }
+        },
+    );
     rig.go_live([handler(1, CREATE, 1, receiver.url("/a"))]).await;
     // More of one object than a dispatcher takes into memory, and behind it another object.
     for _ in 0..5 {
@@ -128,7 +134,8 @@ async fn a_long_backlog_of_one_object_starves_nobody(mut rig: Rig) {
     receiver.wait_until(PATIENCE, "the other object", |calls| calls.iter().any(|c| *c.object_id.as_ref().unwrap() == 2)).await;
     gate.open();
     let calls = receiver.wait_for_successes(PATIENCE * 2, "/a", 3001).await;
-    let ids: Vec<_> = calls.iter().filter(|c| *c.object_id.as_ref().unwrap() == 1).map(|c| c.webhook_id.clone().unwrap()).collect();
+    let ids: Vec<_> =
+        calls.iter().filter(|c| *c.object_id.as_ref().unwrap() == 1).map(|c| c.webhook_id.clone().unwrap()).collect();
     // Ids sort by the time of their making, which is the order of publication here.
     assert!(ids.is_sorted() && ids.len() == 3000, "{} calls", ids.len());
 }

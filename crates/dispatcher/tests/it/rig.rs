@@ -8,8 +8,8 @@ use baton_domain::address::AddressPolicy;
 use baton_domain::event::Publication;
 use baton_domain::handler::HandlerSpec;
 use baton_domain::{
-    CallStatus, Catalogue, Changes, EventId, EventStatus, Execution, GenerationNumber, HandlerId, NewEvent, OnFailure, RetryPolicy,
-    Snapshot, Task,
+    CallStatus, Catalogue, Changes, EventId, EventStatus, Execution, GenerationNumber, HandlerId, NewEvent, OnFailure,
+    RetryPolicy, Snapshot, Task,
 };
 use baton_handler_cache::{HandlerCache, Hint};
 use baton_storage::{GenerationCause, NewGeneration, Store, StoreSettings, Vault};
@@ -89,13 +89,7 @@ impl Rig {
             scripts_max: 4,
             user_agent: "Baton/test".into(),
         };
-        let limits = DispatcherSettings {
-            name: name.into(),
-            calls_max: 64,
-            handler_calls_max: 32,
-            scripts_max: 4,
-            alone: false,
-        };
+        let limits = DispatcherSettings { name: name.into(), calls_max: 64, handler_calls_max: 32, scripts_max: 4, alone: false };
         let caller = Caller::new(settings).unwrap();
         let dispatcher = Dispatcher::new(self.store.clone(), self.cache.clone(), caller, self.vault.clone(), limits);
         let stop = self.stop.child_token();

@@ -159,7 +159,8 @@ async fn a_cache_stops_at_once_though_it_waits_for_hints() {
     process.end().await;
     eventually(SOON, "the subscription to end", async || {
         let mut redis = site.redis().await;
-        let channels: Vec<String> = redis::cmd("PUBSUB").arg("CHANNELS").arg(site.channel()).query_async(&mut redis).await.ok()?;
+        let channels: Vec<String> =
+            redis::cmd("PUBSUB").arg("CHANNELS").arg(site.channel()).query_async(&mut redis).await.ok()?;
         channels.is_empty().then_some(())
     })
     .await;

@@ -156,5 +156,6 @@ async fn a_redis_that_hangs_makes_nothing_late() {
         tokio::join!(live(&one), live(&two));
     }
     assert!(hung.elapsed() < pause, "Redis was to hang all the while");
-    eventually(REFILL + pause, "Redis to answer and be filled", async || (site.pointed_to().await == Some(4)).then_some(())).await;
+    eventually(REFILL + pause, "Redis to answer and be filled", async || (site.pointed_to().await == Some(4)).then_some(()))
+        .await;
 }

@@ -52,7 +52,9 @@ async fn a_text_that_was_cut_is_not_served() {
 #[tokio::test]
 async fn a_text_that_is_no_generation_is_not_served() {
     let checksum = snapshot(1, "the right one").checksum();
-    for text in ["nonsense", "\n", "{}", "null\n{}", &format!("{checksum}\n"), &format!("{checksum}\nnull"), &format!("{checksum}\n{{}}")] {
+    for text in
+        ["nonsense", "\n", "{}", "null\n{}", &format!("{checksum}\n"), &format!("{checksum}\nnull"), &format!("{checksum}\n{{}}")]
+    {
         assert_eq!(served_with(text).await, "the right one", "{text:?}");
     }
 }

@@ -119,7 +119,8 @@ impl<'a> Past<'a> {
                     CallStatus::Fail => State::Waiting,
                 };
                 // A delivery that is skipped was not called this time.
-                let attempts = if execution.status == CallStatus::Skipped { execution.attempt.saturating_sub(1) } else { execution.attempt };
+                let attempts =
+                    if execution.status == CallStatus::Skipped { execution.attempt.saturating_sub(1) } else { execution.attempt };
                 (state, attempts, None)
             }
             (None, None) => (if has_ended { State::Skipped } else { State::Waiting }, 0, None),
@@ -128,7 +129,11 @@ impl<'a> Past<'a> {
 
     fn delivery(&self, handler: &HandlerSpec, has_ended: bool) -> Delivery {
         let on_failure = Some(handler.on_failure.into());
-        Delivery { on_failure, lane: Some(handler.effective_lane()), ..self.unplanned(handler.id, handler.name.clone(), has_ended) }
+        Delivery {
+            on_failure,
+            lane: Some(handler.effective_lane()),
+            ..self.unplanned(handler.id, handler.name.clone(), has_ended)
+        }
     }
 
     fn unplanned(&self, id: HandlerId, name: String, has_ended: bool) -> Delivery {

@@ -100,7 +100,10 @@ pub(super) async fn explain_event(
     for gone in live_chain.iter().filter(|live| !saved.iter().any(|saved| saved.spec.id == live.id)) {
         let reason = match state.store.handler(gone.id).await? {
             None => "deleted, but live until the Cache Manager is restarted".into(),
-            Some(moved) => format!("saved for the event {} now, but live for this one until the Cache Manager is restarted", moved.spec.event),
+            Some(moved) => format!(
+                "saved for the event {} now, but live for this one until the Cache Manager is restarted",
+                moved.spec.event
+            ),
         };
         not_live.push(NotLive { id: gone.id.0, name: gone.name.clone(), reason });
     }

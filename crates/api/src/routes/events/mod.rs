@@ -66,7 +66,10 @@ struct EventQuery {
 
 /// Lists events, the newest first, without their chains and executions.
 #[utoipa::path(get, path = "/v1/events", tag = TAG, params(EventQuery), responses((status = 200, body = EventPage, description = "The events that match")))]
-async fn list_events(State(state): State<ApiState>, QueryString(query): QueryString<EventQuery>) -> Result<Json<EventPage>, Problem> {
+async fn list_events(
+    State(state): State<ApiState>,
+    QueryString(query): QueryString<EventQuery>,
+) -> Result<Json<EventPage>, Problem> {
     let mut params = Params::default();
     let page = params.page(query.limit.as_deref(), query.cursor);
     let search = EventSearch {

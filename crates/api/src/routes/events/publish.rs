@@ -83,7 +83,11 @@ pub(super) async fn publish_batch(
     Ok((StatusCode::ACCEPTED, Json(AcceptedBatch { items: appended.into_iter().map(Into::into).collect() })))
 }
 
-async fn checked_batch(state: &ApiState, publications: Vec<event::Publication>, key: Option<&str>) -> Result<Vec<NewEvent>, Problem> {
+async fn checked_batch(
+    state: &ApiState,
+    publications: Vec<event::Publication>,
+    key: Option<&str>,
+) -> Result<Vec<NewEvent>, Problem> {
     let catalogue = state.catalogue.with(publications.iter().map(|p| p.event.events_id.as_str())).await?;
     let now = now();
     let mut errors = FieldErrors::default();

@@ -1,7 +1,7 @@
 //! A sample of every built-in event type, for test calls and dry runs.
 
-use baton_domain::event::PublicationHead;
 use baton_domain::Catalogue;
+use baton_domain::event::PublicationHead;
 use serde_json::value::RawValue;
 
 use crate::raw::raw;

@@ -63,7 +63,10 @@ struct ExecutionQuery {
 /// Lists executions, the newest first.
 #[utoipa::path(get, path = "/v1/executions", tag = TAG, params(ExecutionQuery),
     responses((status = 200, body = ExecutionPage, description = "The executions that match")))]
-async fn list_executions(State(state): State<ApiState>, QueryString(query): QueryString<ExecutionQuery>) -> Result<Json<ExecutionPage>, Problem> {
+async fn list_executions(
+    State(state): State<ApiState>,
+    QueryString(query): QueryString<ExecutionQuery>,
+) -> Result<Json<ExecutionPage>, Problem> {
     let mut params = Params::default();
     let page = params.page(query.limit.as_deref(), query.cursor);
     let status_of = |params: &mut Params, word: &String| params.word("status", word, list::EXECUTION_STATUS, CallStatus::parse);

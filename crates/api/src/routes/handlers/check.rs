@@ -58,7 +58,9 @@ fn add(errors: &mut FieldErrors, found: &FieldErrors) {
 fn check_id(errors: &mut FieldErrors, id: Option<i64>, stored: Option<&Saved>) {
     match (id, stored) {
         (Some(_), None) => errors.push("id", "is given by Baton; leave it out"),
-        (Some(id), Some(stored)) if id != stored.spec.id.0 => errors.push("id", format!("must be {}, the id in the path", stored.spec.id)),
+        (Some(id), Some(stored)) if id != stored.spec.id.0 => {
+            errors.push("id", format!("must be {}, the id in the path", stored.spec.id))
+        }
         _ => {}
     }
 }
@@ -105,7 +107,10 @@ fn check_kept_headers(errors: &mut FieldErrors, headers: Option<&BTreeMap<String
     for (name, _) in kept {
         let is_stored = stored.is_some_and(|s| s.spec.headers.contains_key(&name.to_ascii_lowercase()));
         if !is_stored {
-            errors.push(format!("headers.{name}"), "is null, which keeps a stored value, but none is stored; give a value or leave it out");
+            errors.push(
+                format!("headers.{name}"),
+                "is null, which keeps a stored value, but none is stored; give a value or leave it out",
+            );
         }
     }
 }

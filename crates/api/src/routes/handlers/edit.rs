@@ -66,7 +66,10 @@ async fn toggled(state: &ApiState, stored: &Saved) -> Result<Saved, Problem> {
         HandlerStatus::Enabled => HandlerStatus::Disabled,
         HandlerStatus::Disabled => HandlerStatus::Enabled,
         HandlerStatus::Archived => {
-            return Err(Problem::new(Code::HandlerArchived, "The handler is archived; edit its status to enabled or disabled instead."));
+            return Err(Problem::new(
+                Code::HandlerArchived,
+                "The handler is archived; edit its status to enabled or disabled instead.",
+            ));
         }
     };
     if status == HandlerStatus::Enabled {

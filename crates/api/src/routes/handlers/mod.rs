@@ -21,8 +21,8 @@ use utoipa_axum::routes;
 
 use self::edit::{Edit, edited, remove};
 use self::patch::HandlerPatch;
-use self::shape::{Handler, HandlerInput, HandlerPage};
 pub(crate) use self::shape::Task;
+use self::shape::{Handler, HandlerInput, HandlerPage};
 use crate::problem::Problem;
 use crate::request::{Id, IfMatch, NoBody, NoParams, Params, QueryString, Whole, etag, no_such};
 use crate::state::ApiState;
@@ -68,15 +68,23 @@ struct HandlerQuery {
 
 /// Lists handlers.
 #[utoipa::path(get, path = "/v1/handlers", tag = TAG, params(HandlerQuery), responses((status = 200, body = HandlerPage, description = "The handlers that match")))]
-async fn list_handlers(State(state): State<ApiState>, QueryString(query): QueryString<HandlerQuery>) -> Result<Json<HandlerPage>, Problem> {
+async fn list_handlers(
+    State(state): State<ApiState>,
+    QueryString(query): QueryString<HandlerQuery>,
+) -> Result<Json<HandlerPage>, Problem> {
     let mut params = Params::default();
     let page = params.page(query.limit.as_deref(), query.cursor);
     let event = state.known_event(&mut params, "event", query.event).await?;
-    let status_of = |params: &mut Params, word: &String| params.word("status", word, list::HANDLER_STATUS, baton_domain::HandlerStatus::parse);
+    let status_of = |params: &mut Params, word: &String| {
+        params.word("status", word, list::HANDLER_STATUS, baton_domain::HandlerStatus::parse)
+    };
     let search = HandlerSearch {
         q: params.text("q", query.q),
         event,
-        task_type: query.task_type.and_then(|word| params.word("task_type", &word, list::TASK_TYPE, TaskType::parse)).map(|t| t.as_str().into()),
+        task_type: query
+            .task_type
+            .and_then(|word| params.word("task_type", &word, list::TASK_TYPE, TaskType::parse))
+            .map(|t| t.as_str().into()),
         status: query.status.iter().filter_map(|word| status_of(&mut params, word)).collect(),
         priority: params.number("priority", query.priority.as_deref(), 1..=65_535).and_then(|p| u16::try_from(p).ok()),
         order: order(&mut params, query.order.as_deref()),
@@ -118,7 +126,8 @@ async fn create_handler(
     let (new, secret) = check::created(draft, &state.vault, now);
     let saved = state.store.create_handler(&new, now).await?;
     let live = state.cache.refresh().await?;
-    let location = HeaderValue::from_str(&format!("/v1/handlers/{}", saved.spec.id)).unwrap_or(HeaderValue::from_static("/v1/handlers"));
+    let location =
+        HeaderValue::from_str(&format!("/v1/handlers/{}", saved.spec.id)).unwrap_or(HeaderValue::from_static("/v1/handlers"));
     let headers = [(header::LOCATION, location), (header::ETAG, etag(saved.version))];
     Ok((StatusCode::CREATED, headers, Json(Handler::new(&saved, live.as_deref(), now).showing(secret))))
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use baton_domain::draft::SecretChange;
 use baton_domain::handler::{Sealed, SigningSecret};
 use baton_storage::Vault;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::Rng;
 
