@@ -48,6 +48,10 @@ impl Compiled {
         self.snapshot.number
     }
 
+    pub(crate) fn specs(&self) -> impl Iterator<Item = &HandlerSpec> {
+        self.snapshot.handlers().iter().map(|spec| &**spec)
+    }
+
     pub(crate) fn handler(&self, id: HandlerId) -> Option<&Arc<Ready>> {
         self.handlers.get(&id)
     }

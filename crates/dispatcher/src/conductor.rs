@@ -155,6 +155,7 @@ impl Conductor {
         let mut hints = self.tools.cache.hints().subscribe();
         let mut generations = self.tools.cache.changes();
         generations.mark_changed();
+        let mut pauses = self.tools.cache.pauses();
         let mut polls = interval(POLL_EVERY);
         polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -184,6 +185,7 @@ impl Conductor {
                     generations.mark_unchanged();
                     self.take_live_generation();
                 }
+                Ok(()) = pauses.changed() => self.take_pauses(),
                 _ = polls.tick() => {
                     self.feed.want();
                     self.look_after_probes();

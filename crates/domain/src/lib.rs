@@ -16,6 +16,7 @@ pub mod ids;
 pub mod limits;
 pub mod mask;
 pub mod partition;
+pub mod pauses;
 pub mod retry;
 pub mod scheduler;
 
@@ -27,4 +28,5 @@ pub use generation::{Changes, Snapshot};
 pub use handler::{Handler, HandlerStatus, OnFailure, Task};
 pub use ids::{EventId, ExecutionId, GenerationNumber, HandlerId, Seq};
 pub use partition::PartitionId;
+pub use pauses::{PauseScope, Pauses};
 pub use retry::RetryPolicy;

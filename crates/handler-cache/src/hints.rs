@@ -34,14 +34,17 @@ pub enum Hint {
     Generation,
     /// Partitions are without an owner.
     Partitions,
+    /// Something was paused or resumed.
+    Pauses,
 }
 
-const ALL: [(Hint, &str, u8); 5] = [
+const ALL: [(Hint, &str, u8); 6] = [
     (Hint::Appended, "appended", 1),
     (Hint::RunRequested, "run-requested", 2),
     (Hint::RunFinished, "run-finished", 4),
     (Hint::Generation, "generation", 8),
     (Hint::Partitions, "partitions", 16),
+    (Hint::Pauses, "pauses", 32),
 ];
 
 /// Sends hints to this process's listeners at once, and to other processes through Redis, if there is one. Cheap to clone.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use baton_domain::{GenerationNumber, Snapshot};
+use baton_domain::{GenerationNumber, Pauses, Snapshot};
 use baton_storage::{Page, Store};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,7 @@ struct Shared {
     store: Store,
     live: ArcSwapOption<Snapshot>,
     number: watch::Sender<Option<GenerationNumber>>,
+    pauses: watch::Sender<Arc<Pauses>>,
     hints: Hints,
     carrier: Option<Carrier>,
 }
@@ -49,8 +50,8 @@ impl HandlerCache {
     }
 
     fn new(store: Store, hints: Hints, carrier: Option<Carrier>) -> Self {
-        let number = watch::Sender::new(None);
-        Self { shared: Arc::new(Shared { store, live: ArcSwapOption::empty(), number, hints, carrier }) }
+        let (number, pauses) = (watch::Sender::new(None), watch::Sender::default());
+        Self { shared: Arc::new(Shared { store, live: ArcSwapOption::empty(), number, pauses, hints, carrier }) }
     }
 
     /// The live generation, or `None` before the first is known. In memory, no I/O.
@@ -63,6 +64,12 @@ impl HandlerCache {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Option<GenerationNumber>> {
         self.shared.number.subscribe()
+    }
+
+    /// What is paused, and when that changes. Known within a look at the database, at once by a hint.
+    #[must_use]
+    pub fn pauses(&self) -> watch::Receiver<Arc<Pauses>> {
+        self.shared.pauses.subscribe()
     }
 
     /// The hints that travel beside the generations.
@@ -118,9 +125,12 @@ impl HandlerCache {
                 () = stop.cancelled() => break,
                 _ = looks.tick() => ticks = ticks.wrapping_add(1),
                 hint = hints.recv() => match hint {
-                    Ok(Hint::Generation) | Err(_) => {}
+                    Ok(Hint::Generation | Hint::Pauses) | Err(_) => {}
                     Ok(_) => continue,
                 },
+            }
+            if let Err(error) = self.look_for_pauses().await {
+                tracing::debug!(%error, "what is paused could not be looked up");
             }
             if let Err(error) = self.refresh().await {
                 tracing::debug!(%error, "the live generation could not be looked up");
@@ -134,6 +144,18 @@ impl HandlerCache {
     }
 
     /// The generation that the database says is live, from Redis.
+    async fn look_for_pauses(&self) -> Result<(), CacheError> {
+        let now: Pauses = self.shared.store.pauses().await?.into_iter().map(|pause| pause.scope).collect();
+        self.shared.pauses.send_if_modified(|pauses| {
+            let changed = **pauses != now;
+            if changed {
+                *pauses = Arc::new(now);
+            }
+            changed
+        });
+        Ok(())
+    }
+
     async fn read_from_redis(&self) -> Option<Snapshot> {
         let carrier = self.shared.carrier.as_ref()?;
         let newest = self.shared.store.list_generations(&Page { limit: 1, cursor: None }).await.ok()?.items.pop()?;

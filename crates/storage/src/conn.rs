@@ -33,20 +33,18 @@ pub(crate) struct Lane<C: Connection> {
 /// What is kept of a lane between two uses.
 pub(crate) struct Kept<C> {
     connection: Option<C>,
-    /// When it last did what it was asked; `None` after a failure or an abandoned use.
-    good_at: Option<Instant>,
+    used_at: Instant,
 }
 
 impl<C: Connection> Lane<C> {
     pub(crate) fn new(options: C::Options) -> Self {
-        Self { options, kept: Mutex::new(Kept { connection: None, good_at: None }) }
+        Self { options, kept: Mutex::new(Kept { connection: None, used_at: Instant::now() }) }
     }
 
     /// The connection, alone, after those who asked before.
     pub(crate) async fn lock(&self) -> Result<MutexGuard<'_, Kept<C>>> {
         let mut kept = self.kept.lock().await;
-        let fresh = kept.good_at.take().is_some_and(|at| at.elapsed() < FRESH);
-        if !fresh
+        if kept.used_at.elapsed() >= FRESH
             && let Some(connection) = &mut kept.connection
             && !matches!(timeout(CONNECT_LIMIT, connection.ping()).await, Ok(Ok(())))
         {
@@ -69,18 +67,43 @@ impl<C: Connection> Lane<C> {
     }
 }
 
-/// A connection for the time of one method.
-pub(crate) enum Conn<'a> {
+/// A connection for the time of one method. One that failed or was given up half way is thrown away: it may be broken, or, where the
+/// caller went away while a transaction was being begun, within a transaction that nobody will end.
+pub(crate) struct Conn<'a> {
+    held: Held<'a>,
+    /// Whether all that was begun with it has ended well.
+    good: bool,
+}
+
+pub(crate) enum Held<'a> {
     PostgresPool(PoolConnection<Postgres>),
     PostgresLane(MutexGuard<'a, Kept<PgConnection>>),
     SqlitePool(PoolConnection<Sqlite>),
     SqliteLane(MutexGuard<'a, Kept<SqliteConnection>>),
 }
 
-/// A connection's use, with the place where a lane keeps when it was last good.
-struct Use<'c> {
-    link: Link<'c>,
-    good_at: Option<&'c mut Option<Instant>>,
+impl<'a> From<Held<'a>> for Conn<'a> {
+    fn from(held: Held<'a>) -> Self {
+        Self { held, good: true }
+    }
+}
+
+impl Drop for Conn<'_> {
+    fn drop(&mut self) {
+        fn leave<C>(kept: &mut Kept<C>, good: bool) {
+            kept.used_at = Instant::now();
+            if !good {
+                kept.connection = None;
+            }
+        }
+        match &mut self.held {
+            Held::PostgresLane(kept) => leave(kept, self.good),
+            Held::SqliteLane(kept) => leave(kept, self.good),
+            Held::PostgresPool(connection) if !self.good => connection.close_on_drop(),
+            Held::SqlitePool(connection) if !self.good => connection.close_on_drop(),
+            Held::PostgresPool(_) | Held::SqlitePool(_) => {}
+        }
+    }
 }
 
 enum Link<'c> {
@@ -89,43 +112,40 @@ enum Link<'c> {
 }
 
 impl Conn<'_> {
-    fn usage(&mut self) -> Result<Use<'_>> {
+    /// The connection and its mark, which is taken from it until what is begun has ended.
+    fn usage(&mut self) -> Result<(Link<'_>, &mut bool)> {
         let gone = || StorageError::Unavailable(sqlx::Error::PoolClosed);
-        Ok(match self {
-            Self::PostgresPool(connection) => Use { link: Link::Postgres(connection), good_at: None },
-            Self::SqlitePool(connection) => Use { link: Link::Sqlite(connection), good_at: None },
-            Self::PostgresLane(kept) => {
-                let Kept { connection, good_at } = &mut **kept;
-                Use { link: Link::Postgres(connection.as_mut().ok_or_else(gone)?), good_at: Some(good_at) }
-            }
-            Self::SqliteLane(kept) => {
-                let Kept { connection, good_at } = &mut **kept;
-                Use { link: Link::Sqlite(connection.as_mut().ok_or_else(gone)?), good_at: Some(good_at) }
-            }
-        })
+        self.good = false;
+        let link = match &mut self.held {
+            Held::PostgresPool(connection) => Link::Postgres(connection),
+            Held::SqlitePool(connection) => Link::Sqlite(connection),
+            Held::PostgresLane(kept) => Link::Postgres(kept.connection.as_mut().ok_or_else(gone)?),
+            Held::SqliteLane(kept) => Link::Sqlite(kept.connection.as_mut().ok_or_else(gone)?),
+        };
+        Ok((link, &mut self.good))
     }
 
     /// Whether texts and values of SQLite are needed.
     pub(crate) fn is_sqlite(&self) -> bool {
-        matches!(self, Self::SqlitePool(_) | Self::SqliteLane(_))
+        matches!(self.held, Held::SqlitePool(_) | Held::SqliteLane(_))
     }
 
     /// Begins a transaction that may write.
     pub(crate) async fn begin(&mut self) -> Result<Tx<'_>> {
-        let Use { link, good_at } = self.usage()?;
+        let (link, good) = self.usage()?;
         let begun = match link {
             Link::Postgres(connection) => Begun::Postgres(limited(connection.begin()).await?),
             // A plain BEGIN takes the lock with the first write and fails when another has written since the first read.
             Link::Sqlite(connection) => Begun::Sqlite(limited(connection.begin_with("BEGIN IMMEDIATE")).await?),
         };
-        Ok(Tx { begun, good_at })
+        Ok(Tx { begun, good })
     }
 
     /// All rows of one statement outside a transaction.
     pub(crate) async fn fetch_all<T: Readable>(&mut self, text: impl Into<Text>, values: Vec<Value<'_>>) -> Result<Vec<T>> {
-        let Use { link, good_at } = self.usage()?;
+        let (link, good) = self.usage()?;
         let rows = link.fetch_all(text.into(), values).await?;
-        mark(good_at);
+        *good = true;
         Ok(rows)
     }
 
@@ -135,17 +155,17 @@ impl Conn<'_> {
         text: impl Into<Text>,
         values: Vec<Value<'_>>,
     ) -> Result<Option<T>> {
-        let Use { link, good_at } = self.usage()?;
+        let (link, good) = self.usage()?;
         let row = link.fetch_optional(text.into(), values).await?;
-        mark(good_at);
+        *good = true;
         Ok(row)
     }
 
     /// Runs one statement outside a transaction; says how many rows it changed.
     pub(crate) async fn execute(&mut self, text: impl Into<Text>, values: Vec<Value<'_>>) -> Result<u64> {
-        let Use { link, good_at } = self.usage()?;
+        let (link, good) = self.usage()?;
         let changed = link.execute(text.into(), values).await?;
-        mark(good_at);
+        *good = true;
         Ok(changed)
     }
 }
@@ -153,7 +173,7 @@ impl Conn<'_> {
 /// A transaction. Dropped without [`Tx::commit`] it changes nothing.
 pub(crate) struct Tx<'c> {
     begun: Begun<'c>,
-    good_at: Option<&'c mut Option<Instant>>,
+    good: &'c mut bool,
 }
 
 enum Begun<'c> {
@@ -199,7 +219,7 @@ impl Tx<'_> {
             Begun::Postgres(tx) => limited(tx.commit()).await?,
             Begun::Sqlite(tx) => limited(tx.commit()).await?,
         }
-        mark(self.good_at);
+        *self.good = true;
         Ok(())
     }
 
@@ -209,7 +229,7 @@ impl Tx<'_> {
             Begun::Postgres(tx) => limited(tx.rollback()).await?,
             Begun::Sqlite(tx) => limited(tx.rollback()).await?,
         }
-        mark(self.good_at);
+        *self.good = true;
         Ok(())
     }
 }
@@ -252,12 +272,6 @@ impl Link<'_> {
                 Ok(limited(sqlx::query_with(text.sqlite(), arguments).execute(connection)).await?.rows_affected())
             }
         }
-    }
-}
-
-fn mark(good_at: Option<&mut Option<Instant>>) {
-    if let Some(good_at) = good_at {
-        *good_at = Some(Instant::now());
     }
 }
 

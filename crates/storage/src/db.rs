@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, PgPool, SqlitePool};
 
-use crate::conn::{CONNECT_LIMIT, Conn, FRESH, Lane};
+use crate::conn::{CONNECT_LIMIT, Conn, FRESH, Held, Lane};
 use crate::error::{Result, StorageError};
 use crate::sql::statements;
 
@@ -170,42 +170,47 @@ impl Store {
 
     /// A connection that reads.
     pub(crate) async fn reader(&self) -> Result<Conn<'_>> {
-        Ok(match &*self.db {
-            Db::Postgres { pool, .. } => Conn::PostgresPool(pool.acquire().await?),
-            Db::Sqlite { read, .. } => Conn::SqlitePool(read.acquire().await?),
-        })
+        let held = match &*self.db {
+            Db::Postgres { pool, .. } => Held::PostgresPool(pool.acquire().await?),
+            Db::Sqlite { read, .. } => Held::SqlitePool(read.acquire().await?),
+        };
+        Ok(held.into())
     }
 
     /// A connection that writes now and then.
     pub(crate) async fn writer(&self) -> Result<Conn<'_>> {
-        Ok(match &*self.db {
-            Db::Postgres { pool, .. } => Conn::PostgresPool(pool.acquire().await?),
-            Db::Sqlite { write, .. } => Conn::SqliteLane(write.lock().await?),
-        })
+        let held = match &*self.db {
+            Db::Postgres { pool, .. } => Held::PostgresPool(pool.acquire().await?),
+            Db::Sqlite { write, .. } => Held::SqliteLane(write.lock().await?),
+        };
+        Ok(held.into())
     }
 
     /// The connection that appends events.
     pub(crate) async fn appender(&self) -> Result<Conn<'_>> {
-        Ok(match &*self.db {
-            Db::Postgres { append, .. } => Conn::PostgresLane(append.lock().await?),
-            Db::Sqlite { write, .. } => Conn::SqliteLane(write.lock().await?),
-        })
+        let held = match &*self.db {
+            Db::Postgres { append, .. } => Held::PostgresLane(append.lock().await?),
+            Db::Sqlite { write, .. } => Held::SqliteLane(write.lock().await?),
+        };
+        Ok(held.into())
     }
 
     /// The connection that records results.
     pub(crate) async fn recorder(&self) -> Result<Conn<'_>> {
-        Ok(match &*self.db {
-            Db::Postgres { record, .. } => Conn::PostgresLane(record.lock().await?),
-            Db::Sqlite { write, .. } => Conn::SqliteLane(write.lock().await?),
-        })
+        let held = match &*self.db {
+            Db::Postgres { record, .. } => Held::PostgresLane(record.lock().await?),
+            Db::Sqlite { write, .. } => Held::SqliteLane(write.lock().await?),
+        };
+        Ok(held.into())
     }
 
     /// The connection that reads what dispatchers need.
     pub(crate) async fn feeder(&self) -> Result<Conn<'_>> {
-        Ok(match &*self.db {
-            Db::Postgres { feed, .. } => Conn::PostgresLane(feed.lock().await?),
-            Db::Sqlite { read, .. } => Conn::SqlitePool(read.acquire().await?),
-        })
+        let held = match &*self.db {
+            Db::Postgres { feed, .. } => Held::PostgresLane(feed.lock().await?),
+            Db::Sqlite { read, .. } => Held::SqlitePool(read.acquire().await?),
+        };
+        Ok(held.into())
     }
 }
 

@@ -18,6 +18,7 @@ mod handler_search;
 mod handlers;
 mod ownership;
 mod paging;
+mod pauses;
 mod progress;
 mod record;
 mod replay;
@@ -40,6 +41,7 @@ pub use handler_search::{HandlerOrder, HandlerSearch, HandlerSort};
 pub use handlers::NewHandler;
 pub use ownership::Instance;
 pub use paging::{Page, Paged};
+pub use pauses::Pause;
 pub use progress::{Progress, ProgressState};
 pub use record::{DeliveryRow, Finished, Record};
 pub use service_runs::{LastRuns, RunState, ServiceRun};
@@ -64,6 +66,7 @@ pub fn statements() -> Vec<Statement> {
         generations::STATEMENTS,
         handlers::STATEMENTS,
         ownership::STATEMENTS,
+        pauses::STATEMENTS,
         progress::STATEMENTS,
         record::STATEMENTS,
         replay::STATEMENTS,

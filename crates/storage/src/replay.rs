@@ -31,11 +31,12 @@ statements! {
             SELECT seq FROM dispatches WHERE seq IN (SELECT value FROM json_each($1))
             UNION SELECT seq FROM dispatches WHERE event_id IN (SELECT unhex(value) FROM json_each($2)) AND seq <> event_seq",
     };
-    /// Takes dead letters whose dispatch has ended. Where another replay was faster, there is nothing to take.
+    /// Takes dead letters whose dispatch has ended. Where another replay was faster, there is nothing to take. `|| ''` keeps PostgreSQL from
+    /// reading the whole index of dead letters where it believes that there are few.
     TAKE_DEAD = {
         postgres: "
             DELETE FROM deliveries v USING unnest($1::bigint[], $2::bigint[]) AS r (seq, handler_id)
-            WHERE v.seq = r.seq AND v.handler_id = r.handler_id AND v.state = 'dead' AND v.replayed_at IS NULL
+            WHERE v.seq = r.seq AND v.handler_id = r.handler_id AND v.state || '' = 'dead' AND v.replayed_at IS NULL
             RETURNING v.seq, v.handler_id",
         sqlite: "
             DELETE FROM deliveries
@@ -46,7 +47,7 @@ statements! {
     MARK_DEAD = {
         postgres: "
             UPDATE deliveries v SET replayed_at = $1 FROM unnest($2::bigint[], $3::bigint[]) AS r (seq, handler_id)
-            WHERE v.seq = r.seq AND v.handler_id = r.handler_id AND v.state = 'dead' AND v.replayed_at IS NULL
+            WHERE v.seq = r.seq AND v.handler_id = r.handler_id AND v.state || '' = 'dead' AND v.replayed_at IS NULL
             RETURNING v.seq, v.handler_id",
         sqlite: "
             UPDATE deliveries SET replayed_at = $1
@@ -56,7 +57,7 @@ statements! {
     /// The dead letters of an event, of all handlers or of one.
     DEAD_OF_EVENT = "
         SELECT seq, handler_id FROM deliveries
-        WHERE event_id = $1 AND state = 'dead' AND replayed_at IS NULL AND (CAST($2 AS bigint) IS NULL OR handler_id = $2)";
+        WHERE event_id = $1 AND state || '' = 'dead' AND replayed_at IS NULL AND (CAST($2 AS bigint) IS NULL OR handler_id = $2)";
     REOPEN = {
         postgres: "DELETE FROM results WHERE event_id = ANY($1) RETURNING event_id, status",
         sqlite: "DELETE FROM results WHERE event_id IN (SELECT unhex(value) FROM json_each($1)) RETURNING event_id, status",

@@ -126,6 +126,15 @@ impl RedisServer {
         let mut connection = connect(&self.url()).await.expect("a connection to the test's Redis");
         redis::cmd("FLUSHALL").exec_async(&mut connection).await.expect("FLUSHALL");
     }
+
+    /// Sets a configuration parameter of the running server, such as `maxmemory`; a restart forgets it.
+    ///
+    /// # Panics
+    /// When the server does not answer or refuses.
+    pub async fn configure(&self, parameter: &str, value: &str) {
+        let mut connection = connect(&self.url()).await.expect("a connection to the test's Redis");
+        redis::cmd("CONFIG").arg("SET").arg(parameter).arg(value).exec_async(&mut connection).await.expect("CONFIG SET");
+    }
 }
 
 impl Drop for RedisServer {

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+use crate::proxy::Proxy;
+
 pub(crate) const TOKEN: &str = "correct-horse-battery-staple";
 /// More than anything here takes.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -69,8 +71,21 @@ impl TestApp {
         Self::on(TestDatabase::postgres().await).await
     }
 
+    /// On PostgreSQL, which is reached through a proxy.
+    pub(crate) async fn behind_proxy() -> (Self, Proxy) {
+        let database = TestDatabase::postgres().await;
+        let place = database.url().split(['@', '/']).find(|part| part.contains(':') && part.contains("127.0.0.1")).unwrap().to_owned();
+        let proxy = Proxy::to(place.clone()).await;
+        let url = database.url().replace(&place, &proxy.address.to_string());
+        (Self::at(url, database).await, proxy)
+    }
+
     async fn on(database: TestDatabase) -> Self {
-        let settings = StoreSettings { url: database.url().to_owned(), max_connections: 4 };
+        Self::at(database.url().to_owned(), database).await
+    }
+
+    async fn at(url: String, database: TestDatabase) -> Self {
+        let settings = StoreSettings { url, max_connections: 4 };
         let store = Store::connect(&settings).await.unwrap();
         store.migrate().await.unwrap();
         let scripts = tempfile::tempdir().unwrap();

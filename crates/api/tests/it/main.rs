@@ -13,3 +13,4 @@ mod logs;
 mod openapi;
 mod overload;
 mod properties;
+mod proxy;

@@ -1,8 +1,15 @@
 //! The programs as their users meet them: processes that are spoken to over HTTP, with PostgreSQL, Redis, receivers and scripts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking, their helpers too")]
 
+mod dispatchers;
+mod documentation;
 mod embedded;
 mod flask;
 mod going_live;
+mod idempotency;
+mod load;
 mod on_failure;
+mod one_shot;
+mod operation;
 mod rig;
+mod settings;

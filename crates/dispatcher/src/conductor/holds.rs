@@ -1,4 +1,4 @@
-//! Handlers whose deliveries are held: by an open circuit breaker.
+//! Handlers whose deliveries are held: by an open circuit breaker, or because an operator paused them.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -21,6 +21,7 @@ const LOOKED_AT_FOR_PROBE: usize = 32;
 #[derive(Default)]
 pub(super) struct Holds {
     breakers: HashMap<HandlerId, Breaker>,
+    paused: HashSet<HandlerId>,
     waiting: HashMap<HandlerId, Waiting>,
     released: VecDeque<Arc<str>>,
 }
@@ -48,7 +49,7 @@ impl Waiting {
 
 impl Holds {
     fn is_held(&self, handler: HandlerId) -> bool {
-        self.breakers.get(&handler).is_some_and(Breaker::is_open)
+        self.paused.contains(&handler) || self.breakers.get(&handler).is_some_and(Breaker::is_open)
     }
 
     /// How many calls of a handler may be under way, `limit` at most.
@@ -63,7 +64,8 @@ impl Holds {
 
     /// When the next probe is due.
     pub(super) fn next_probe(&self) -> Option<DateTime<Utc>> {
-        self.breakers.values().filter_map(Breaker::probe_at).min()
+        let not_paused = |(handler, _): &(&HandlerId, &Breaker)| !self.paused.contains(handler);
+        self.breakers.iter().filter(not_paused).filter_map(|(_, breaker)| breaker.probe_at()).min()
     }
 
     pub(super) fn open(&self) -> usize {
@@ -123,7 +125,9 @@ impl Conductor {
     pub(super) fn probe(&mut self) {
         let now = Utc::now();
         let due = |breaker: &Breaker| breaker.probe_at().is_some_and(|at| at <= now);
-        let handlers: Vec<_> = self.holds.breakers.iter().filter(|(_, b)| due(b)).map(|(handler, _)| *handler).collect();
+        let Holds { breakers, paused, .. } = &self.holds;
+        let handlers = breakers.iter().filter(|(handler, breaker)| due(breaker) && !paused.contains(handler));
+        let handlers: Vec<_> = handlers.map(|(handler, _)| *handler).collect();
         for handler in handlers {
             let probing = (0..LOOKED_AT_FOR_PROBE).any(|_| self.probe_with_next(handler));
             let Some(breaker) = self.holds.breakers.get_mut(&handler) else { continue };
@@ -168,6 +172,24 @@ impl Conductor {
             let under_way = self.ready.is_busy(*handler) || self.without_body.values().flatten().any(|h| h == handler);
             if breaker.is_open() && breaker.probe_at().is_none() && !under_way {
                 breaker.probe_later(now);
+            }
+        }
+    }
+
+    /// Holds what is paused and lets go what is not any more, after a change of the pauses or of the generation.
+    pub(super) fn take_pauses(&mut self) {
+        let pauses = Arc::clone(&self.tools.cache.pauses().borrow());
+        let paused: HashSet<_> = self.live.specs().filter(|spec| pauses.hold(spec)).map(|spec| spec.id).collect();
+        let before = std::mem::replace(&mut self.holds.paused, paused);
+        if before == self.holds.paused {
+            return;
+        }
+        let newly: HashSet<_> = self.holds.paused.difference(&before).copied().collect();
+        tracing::info!(paused = self.holds.paused.len(), "what is paused has changed");
+        self.put_back_waiting(|_, handler| newly.contains(&handler));
+        for handler in before {
+            if !self.holds.is_held(handler) {
+                self.holds.release(handler);
             }
         }
     }

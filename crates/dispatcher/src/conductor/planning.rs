@@ -132,6 +132,7 @@ impl Conductor {
         }
         let before = std::mem::replace(&mut self.live, self.tools.shelf.compile(snapshot));
         self.forgive_changed(&before);
+        self.take_pauses();
         let now = Utc::now();
         for (seq, handler) in self.ready.drain() {
             if let Some(object) = self.dispatches.get(&seq).and_then(|d| self.objects.get_mut(&d.key)) {

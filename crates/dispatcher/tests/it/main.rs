@@ -6,6 +6,7 @@ mod chain;
 mod generations;
 mod http;
 mod lanes;
+mod pause;
 mod rig;
 mod script;
 mod takeover;

@@ -28,9 +28,17 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// A migrated PostgreSQL, and the part of this Redis under the prefix.
+    /// A PostgreSQL, and the part of this Redis under the prefix.
     pub(crate) async fn new(redis_url: impl Into<String>, prefix: &str) -> Self {
-        let database = TestDatabase::postgres().await;
+        Self::on(TestDatabase::postgres().await, redis_url, prefix).await
+    }
+
+    /// The same on SQLite, for what hardly touches the database: it is there much sooner.
+    pub(crate) async fn small(redis_url: impl Into<String>, prefix: &str) -> Self {
+        Self::on(TestDatabase::sqlite().await, redis_url, prefix).await
+    }
+
+    async fn on(database: TestDatabase, redis_url: impl Into<String>, prefix: &str) -> Self {
         connect(&database).await.migrate().await.unwrap();
         Self { redis: RedisSettings { url: redis_url.into(), prefix: prefix.to_owned() }, database }
     }

@@ -17,7 +17,7 @@ const BURST: usize = 100_000;
 
 async fn site() -> Site {
     let redis = TestRedis::shared();
-    Site::new(redis.url(), redis.prefix()).await
+    Site::small(redis.url(), redis.prefix()).await
 }
 
 fn burst(process: &Process) -> Duration {
@@ -99,7 +99,7 @@ async fn a_listener_that_lags_hears_so_and_goes_on() {
 async fn sending_never_waits() {
     let mut server = RedisServer::start().await;
     let relay = Relay::to(&server.url()).await;
-    let site = Site::new(server.url(), "baton").await;
+    let site = Site::small(server.url(), "baton").await;
     let process = site.process_by(&relay.url()).await;
     site.subscribed(1).await;
     assert!(burst(&process) < LATE, "with Redis");

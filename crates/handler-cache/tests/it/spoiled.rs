@@ -1,27 +1,37 @@
 //! What is wrong in Redis is never served: the database says what is live.
 
-use baton_domain::Snapshot;
 use baton_testkit::TestRedis;
 use redis::AsyncCommands;
 
 use crate::fixture::{LATE, Site, as_kept, name_of, snapshot, store_as, store_generation};
 
+/// The name of the handler that the database has.
+const RIGHT: &str = "the right one";
+
 async fn site() -> Site {
     let redis = TestRedis::shared();
-    Site::new(redis.url(), redis.prefix()).await
+    Site::small(redis.url(), redis.prefix()).await
 }
 
-/// What a process serves that starts with this in Redis as generation 1, where generation 1 is another in the database.
-async fn served_with(kept: &str) -> String {
+/// Puts each text into Redis as the next generation, of which the database says that its handler is `the right one`; what is served then.
+async fn served_with(texts: impl IntoIterator<Item = impl Fn(i64) -> String>) -> Vec<String> {
     let site = site().await;
-    let (_, store) = site.cache().await;
-    store_as(&store, 1, "the right one").await;
+    let (cache, store) = site.cache().await;
     let mut redis = site.redis().await;
-    let _: () = redis.set(site.key(1), kept).await.unwrap();
-    let _: () = redis.set(site.pointer(), 1).await.unwrap();
-    let process = site.process().await;
-    let live = process.live(1, LATE).await;
-    name_of(&live).to_owned()
+    let mut served = Vec::new();
+    for (number, text) in (1..).zip(texts) {
+        let _: () = redis.set(site.key(number), text(number)).await.unwrap();
+        let _: () = redis.set(site.pointer(), number).await.unwrap();
+        store_as(&store, number, RIGHT).await;
+        let live = cache.refresh().await.unwrap().unwrap();
+        assert_eq!(live.number.0, number);
+        served.push(name_of(&live).to_owned());
+    }
+    served
+}
+
+fn right(number: i64) -> String {
+    as_kept(&snapshot(number, RIGHT))
 }
 
 fn replaced(text: &str, from: &str, to: &str) -> String {
@@ -32,10 +42,10 @@ fn replaced(text: &str, from: &str, to: &str) -> String {
 #[tokio::test]
 async fn what_redis_has_is_used_where_it_is_right() {
     // Told apart from the database's copy by the time of its making, which the checksum leaves out.
-    let text = replaced(&as_kept(&snapshot(1, "the right one")), "2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z");
+    let text = replaced(&right(1), "2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z");
     let site = site().await;
     let (cache, store) = site.cache().await;
-    store_as(&store, 1, "the right one").await;
+    store_as(&store, 1, RIGHT).await;
     let _: () = site.redis().await.set(site.key(1), text).await.unwrap();
     let live = cache.refresh().await.unwrap().unwrap();
     assert_eq!(live.built_at.to_rfc3339(), "2026-11-24T11:00:00+00:00", "it came from Redis");
@@ -43,45 +53,58 @@ async fn what_redis_has_is_used_where_it_is_right() {
 
 #[tokio::test]
 async fn a_text_that_was_cut_is_not_served() {
-    let whole = as_kept(&snapshot(1, "from Redis"));
-    for cut in [0, 1, 63, 64, 65, whole.len() / 2, whole.len() - 1] {
-        assert_eq!(served_with(&whole[..cut]).await, "the right one", "cut after {cut}");
-    }
+    let whole = |number| as_kept(&snapshot(number, "from Redis"));
+    let length = whole(1).len();
+    let cuts = [0, 1, 63, 64, 65, length / 2, length - 1];
+    let served = served_with(cuts.map(|cut| move |number| whole(number)[..cut].to_owned())).await;
+    assert_eq!(served, [RIGHT; 7]);
+    // Nor what is left of the right one.
+    let served = served_with(cuts.map(|cut| move |number| right(number)[..cut].to_owned())).await;
+    assert_eq!(served, [RIGHT; 7]);
 }
 
 #[tokio::test]
 async fn a_text_that_is_no_generation_is_not_served() {
-    let checksum = snapshot(1, "the right one").checksum();
-    for text in
-        ["nonsense", "\n", "{}", "null\n{}", &format!("{checksum}\n"), &format!("{checksum}\nnull"), &format!("{checksum}\n{{}}")]
-    {
-        assert_eq!(served_with(text).await, "the right one", "{text:?}");
-    }
+    let checksum = snapshot(1, RIGHT).checksum();
+    let texts = [
+        "nonsense",
+        "\n",
+        "{}",
+        "null\n{}",
+        &format!("{checksum}\n"),
+        &format!("{checksum}\nnull"),
+        &format!("{checksum}\n{{}}"),
+    ];
+    let served = served_with(texts.map(|text| move |_| text.to_owned())).await;
+    assert_eq!(served, [RIGHT; 7]);
 }
 
 #[tokio::test]
 async fn another_content_is_not_served() {
-    let right = as_kept(&snapshot(1, "the right one"));
-    // Changed under its checksum.
-    assert_eq!(served_with(&replaced(&right, "the right one", "a wrong one")).await, "the right one");
-    // Changed with its checksum, as another installation would have it under this number.
-    assert_eq!(served_with(&as_kept(&snapshot(1, "from Redis"))).await, "the right one");
-    // The right content under a wrong checksum is not trusted either; the database has the same.
-    assert_eq!(served_with(&replaced(&right, &right[..8], "00000000")).await, "the right one");
+    let spoilers: [fn(i64) -> String; 3] = [
+        // Changed under its checksum.
+        |number| replaced(&right(number), RIGHT, "a wrong one"),
+        // Changed with its checksum, as another installation would have it under this number.
+        |number| as_kept(&snapshot(number, "from Redis")),
+        // The right checksum, over another content that is sound in itself.
+        |number| replaced(&as_kept(&snapshot(number, "x")), &snapshot(1, "x").checksum(), &snapshot(1, RIGHT).checksum()),
+    ];
+    assert_eq!(served_with(spoilers).await, [RIGHT; 3]);
 }
 
 #[tokio::test]
-async fn another_number_is_not_served() {
-    let text = as_kept(&snapshot(2, "the right one"));
-    let site = site().await;
-    let (_, store) = site.cache().await;
-    store_as(&store, 1, "the right one").await;
-    let mut redis = site.redis().await;
-    let _: () = redis.set(site.key(1), text).await.unwrap();
-    let _: () = redis.set(site.pointer(), 1).await.unwrap();
-    let process = site.process().await;
-    let live: std::sync::Arc<Snapshot> = process.live(1, LATE).await;
-    assert_eq!(live.number.0, 1);
+async fn another_number_or_checksum_is_not_trusted_though_the_content_is_right() {
+    let later = |text: String| replaced(&text, "2026-11-24T10:00:00Z", "2026-11-24T11:00:00Z");
+    let wrong_number = later(as_kept(&snapshot(2, RIGHT)));
+    let wrong_checksum = later(replaced(&right(1), &right(1)[..8], "00000000"));
+    for text in [wrong_number, wrong_checksum] {
+        let site = site().await;
+        let (cache, store) = site.cache().await;
+        let stored = store_as(&store, 1, RIGHT).await;
+        let _: () = site.redis().await.set(site.key(1), text).await.unwrap();
+        let live = cache.refresh().await.unwrap().unwrap();
+        assert_eq!((live.number, live.built_at), (stored.number, stored.built_at), "it came from the database");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::fixture::{LATE, SOON, Site, name_of, store_generation};
 
 async fn stopped() -> (RedisServer, Site) {
     let mut server = RedisServer::start().await;
-    let site = Site::new(server.url(), "baton").await;
+    let site = Site::small(server.url(), "baton").await;
     server.stop();
     (server, site)
 }

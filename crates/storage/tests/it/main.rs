@@ -2,6 +2,7 @@
 
 mod append;
 mod balance;
+mod connections;
 mod feed;
 mod fixture;
 mod generations;

@@ -23,6 +23,7 @@ pub struct Program {
     path: PathBuf,
     args: Vec<OsString>,
     variables: Vec<(String, OsString)>,
+    through: Vec<OsString>,
     port: u16,
     own: TempDir,
     dir: PathBuf,
@@ -49,7 +50,7 @@ impl Program {
         let own = tempfile::Builder::new().prefix("baton-process-").tempdir().expect("a temporary directory");
         let dir = own.path().join("work");
         fs::create_dir(&dir).expect("a directory to run in");
-        Self { name: name.to_owned(), path, args: Vec::new(), variables: Vec::new(), port: free_port(), own, dir }
+        Self { name: name.to_owned(), path, args: Vec::new(), variables: Vec::new(), through: Vec::new(), port: free_port(), own, dir }
     }
 
     /// With these arguments after those it has.
@@ -63,6 +64,13 @@ impl Program {
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.variables.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Started by another program, which gets this one and its arguments behind its own arguments and has to become it (exec).
+    #[must_use]
+    pub fn through<A: Into<OsString>>(mut self, words: impl IntoIterator<Item = A>) -> Self {
+        self.through.extend(words.into_iter().map(Into::into));
         self
     }
 
@@ -122,7 +130,10 @@ impl Program {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.path);
+        let path = self.path.as_os_str();
+        let mut words = self.through.iter().map(OsString::as_os_str).chain([path]);
+        let mut command = Command::new(words.next().unwrap_or(path));
+        command.args(words);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("BATON_") {
                 command.env_remove(name);
@@ -145,11 +156,12 @@ impl Drop for Ending {
     }
 }
 
-/// Programs are built into the directory above the one that test programs are built into.
+/// Programs are built side by side, test programs into a directory below.
 fn built(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("the path of this test program");
-    let profile = test.parent().and_then(Path::parent).expect("a test program in target/<profile>/deps");
-    let path = profile.join(name);
+    let own = std::env::current_exe().expect("the path of this program");
+    let dir = own.parent().expect("the directory of this program");
+    let dir = if dir.ends_with("deps") { dir.parent().expect("target/<profile>") } else { dir };
+    let path = dir.join(name);
     assert!(path.is_file(), "{} is missing: run `cargo build --workspace --bins` first; `cargo xtask test` does", path.display());
     path
 }

@@ -22,6 +22,7 @@ pub struct Answer {
 pub(super) enum End {
     Status(StatusCode),
     Stalled(StatusCode),
+    Repeated { status: StatusCode, times: Option<u64>, pause: Duration },
     Hang,
     Reset,
 }
@@ -86,6 +87,15 @@ impl Answer {
         self
     }
 
+    /// Sends the body so many times, or without end, with a pause after each.
+    #[must_use]
+    pub fn repeated(mut self, times: Option<u64>, pause: Duration) -> Self {
+        if let End::Status(status) = self.end {
+            self.end = End::Repeated { status, times, pause };
+        }
+        self
+    }
+
     /// Not before this time has passed.
     #[must_use]
     pub fn delayed(mut self, delay: Duration) -> Self {
@@ -103,7 +113,7 @@ impl Answer {
     /// The status, where there is one.
     pub(super) fn code(&self) -> Option<u16> {
         match self.end {
-            End::Status(status) | End::Stalled(status) => Some(status.as_u16()),
+            End::Status(status) | End::Stalled(status) | End::Repeated { status, .. } => Some(status.as_u16()),
             End::Hang | End::Reset => None,
         }
     }

@@ -76,6 +76,11 @@ impl Receiver {
         self.log.calls.lock().unwrap().clone()
     }
 
+    /// How many calls there were so far.
+    pub fn count(&self) -> usize {
+        self.log.calls.lock().unwrap().len()
+    }
+
     /// The calls of one path so far, in the order of arrival.
     pub fn calls_at(&self, path: &str) -> Vec<Arc<Received>> {
         self.log.calls.lock().unwrap().iter().filter(|call| call.path == path).cloned().collect()

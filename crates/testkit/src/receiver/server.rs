@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
 use bytes::Bytes;
@@ -66,7 +66,8 @@ impl Log {
         answer.due().await;
         let (status, body) = match answer.end {
             End::Status(status) => (status, Body::from(answer.body)),
-            End::Stalled(status) => (status, endless(answer.body)),
+            End::Stalled(status) => (status, stalled(answer.body)),
+            End::Repeated { status, times, pause } => (status, repeated(answer.body, times, pause)),
             End::Hang => std::future::pending().await,
             End::Reset => {
                 reset.notify_one();
@@ -103,7 +104,23 @@ fn status_only(status: StatusCode) -> Response<Body> {
 }
 
 /// A body of which nothing comes after these bytes, and no end.
-fn endless(start: Bytes) -> Body {
+fn stalled(start: Bytes) -> Body {
     let start = stream::once(std::future::ready(Ok::<_, Infallible>(start)));
     Body::from_stream(start.chain(stream::pending()))
+}
+
+/// A body that is the same bytes so many times, or without end.
+fn repeated(part: Bytes, times: Option<u64>, pause: Duration) -> Body {
+    Body::from_stream(stream::unfold(0, move |sent| {
+        let part = part.clone();
+        async move {
+            if times == Some(sent) {
+                return None;
+            }
+            if sent > 0 && !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            Some((Ok::<_, Infallible>(part), sent + 1))
+        }
+    }))
 }

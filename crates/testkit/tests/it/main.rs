@@ -4,6 +4,7 @@
 mod client;
 mod databases;
 mod deadlines;
+mod postgres_servers;
 mod processes;
 mod receivers;
 mod redis_servers;

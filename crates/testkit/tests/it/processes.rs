@@ -60,6 +60,14 @@ async fn a_stopped_process_answers_when_it_goes_on() {
 }
 
 #[tokio::test]
+async fn a_program_is_started_through_another_that_becomes_it() {
+    let mut process = ready().through(["sh", "-c", r#"BATON_GREETING=$0 exec "$@""#, "good day"]).start().await;
+    assert!(process.output().starts_with("greeting good day"));
+    process.kill9();
+    assert!(!answers(&process).await);
+}
+
+#[tokio::test]
 async fn a_program_that_ends_early_says_why() {
     let message = panic_of(ready().args(["--broken"]).start()).await;
     assert!(message.contains("exit status: 3") && message.contains("out of order"), "{message}");

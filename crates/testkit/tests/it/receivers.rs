@@ -114,6 +114,18 @@ async fn hanging_stalling_and_resetting() {
 }
 
 #[tokio::test]
+async fn a_body_is_repeated_so_many_times_or_without_end() {
+    let receiver = Receiver::start().await;
+    let part = "x".repeat(1000);
+    receiver.script("/three", rules::always(Answer::ok().body(part.clone()).repeated(Some(3), Duration::from_millis(1))));
+    receiver.script("/endless", rules::always(Answer::ok().body(part).repeated(None, Duration::ZERO)));
+    let answer = post(receiver.address(), "/three", &[], BODY).await.unwrap();
+    assert_eq!(answer.matches('x').count(), 3000);
+    let mut endless = send(receiver.address(), "/endless", &[], BODY).await.unwrap();
+    within(SOON, "a million bytes", endless.read_exact(&mut vec![0; 1_000_000])).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_gate_holds_answers_until_it_lets_them_through() {
     let receiver = Receiver::start().await;
     let gate = Gate::closed();

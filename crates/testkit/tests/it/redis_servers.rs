@@ -38,3 +38,14 @@ async fn an_own_server_can_be_flushed_stopped_and_restarted_empty() {
     server.stop();
     assert!(redis::Client::open(url.as_str()).unwrap().get_multiplexed_async_connection().await.is_err());
 }
+
+#[tokio::test]
+async fn an_own_server_can_be_made_to_refuse_writes() {
+    let server = RedisServer::start().await;
+    let mut connection = connect(&server.url()).await;
+    server.configure("maxmemory", "1").await;
+    let refused: redis::RedisResult<()> = connection.set("key", 1).await;
+    assert!(refused.unwrap_err().to_string().contains("OOM"));
+    server.configure("maxmemory", "0").await;
+    let _: () = connection.set("key", 1).await.unwrap();
+}
