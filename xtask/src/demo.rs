@@ -66,10 +66,17 @@ struct Played {
 /// Builds Baton, then lets it run; an error when not everything went as it should.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let interrupt = Interrupt::listen()?;
-    baton::build(&interrupt)?;
-    let mut stage = Stage::set(&interrupt)?;
-    let played = play(&interrupt, &stage, args).map_err(|error| stage.baton.explain(error))?;
-    print(&format!("\n{}\n", played.report))?;
+    // Once it has been interrupted, nothing that goes wrong is worth a word.
+    demo(&interrupt, args).map_err(|error| interrupt.check().err().unwrap_or(error))
+}
+
+fn demo(interrupt: &Interrupt, args: &Args) -> Result<()> {
+    baton::build(interrupt)?;
+    let mut stage = Stage::set(interrupt)?;
+    let played = play(interrupt, &stage, args).map_err(|error| stage.baton.explain(error))?;
+    // Apart from what was said on the way.
+    eprintln!();
+    print(&format!("{}\n", played.report))?;
     if !args.keep {
         let verdict = played.verdict.map_err(Error::msg)?;
         return print(&format!("{verdict}\n\n{NEXT}"));
@@ -80,7 +87,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Err(problems) => eprintln!("error: {problems}\n"),
     }
     print(&played.around)?;
-    keep(&interrupt, &mut stage.baton).map_err(|error| stage.baton.explain(error))
+    keep(interrupt, &mut stage.baton).map_err(|error| stage.baton.explain(error))
 }
 
 impl Stage {

@@ -1,9 +1,11 @@
 //! The OpenAPI document: what the routes say of themselves, the errors that every one of them can answer, and the paths without a token.
 
+mod bodies;
 mod errors;
 mod open_paths;
 
 use serde_json::json;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::schema::{AdditionalProperties, SchemaType};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
@@ -32,6 +34,7 @@ const TAGS: [(&str, &str); 9] = [
 
 /// The whole document, from what the routes say of themselves.
 pub(crate) fn document(mut routes: OpenApi) -> OpenApi {
+    bodies::describe(&mut routes);
     errors::describe(&mut routes);
     let schemas = std::mem::take(&mut routes.components).map(|components| components.schemas).unwrap_or_default();
     let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("The value of BATON_ADMIN_TOKEN.")).build();
@@ -62,6 +65,11 @@ pub(crate) fn document(mut routes: OpenApi) -> OpenApi {
 
 fn tag((name, description): (&str, &str)) -> Tag {
     TagBuilder::new().name(name).description(Some(description)).build()
+}
+
+/// The operations of a path.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().filter_map(Option::as_mut)
 }
 
 /// The schema of an object's id: a number or a string.

@@ -243,6 +243,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_has_the_same_table() {
+        let page = include_str!("../../../docs/api.md");
+        let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| 4") || line.starts_with("| 5")).collect();
+        let expected = Code::TABLE.map(|(code, status, meaning)| format!("| {} | `{}` | {meaning} |", status.as_u16(), code.word()));
+        assert_eq!(rows, expected);
+    }
+
+    #[test]
     fn many_errors_are_cut_and_said_to_be() {
         let many = FieldErrors((0..150).map(|n| FieldError { field: format!("events[{n}]"), message: "é".repeat(50) }).collect());
         let problem = Problem::invalid(many);

@@ -52,6 +52,7 @@ async fn run(
         calls_max: args.calls.calls_max as usize,
         handler_calls_max: args.calls.handler_calls_max as usize,
         scripts_max: args.targets.scripts_max as usize,
+        events_in_memory: args.calls.events_in_memory as usize,
         alone,
     };
     let dispatcher = Dispatcher::new(store.clone(), cache.clone(), caller.clone(), vault.clone(), settings);

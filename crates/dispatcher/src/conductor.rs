@@ -3,6 +3,7 @@
 //! It alone touches the queues of the objects, so order is a matter of plain data in memory. Whatever takes time (reading, calling,
 //! recording, renewing the lease) runs in tasks of its own and comes back as a [`Message`].
 
+mod away;
 mod calls;
 mod handover;
 mod holds;
@@ -24,6 +25,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use self::away::AwayObjects;
 use self::calls::Called;
 use self::holds::Holds;
 use self::reading::Brought;
@@ -46,8 +48,10 @@ pub(crate) enum Message {
     Read { read: Read, brought: baton_storage::Result<Brought> },
     /// Payloads of dispatches that had been put aside.
     Payloads { wanted: Vec<Seq>, brought: baton_storage::Result<Vec<FedDispatch>> },
-    /// Changes of these partitions are written.
-    Recorded(Vec<PartitionId>),
+    /// Objects that had been put away are read back, so many dispatches of each.
+    Woken { keys: Vec<(Arc<str>, usize)>, brought: baton_storage::Result<Brought> },
+    /// Changes of these partitions and keys are written.
+    Recorded(Vec<(PartitionId, Arc<str>)>),
     /// Partitions were claimed.
     Acquired(Vec<PartitionId>),
     /// So many partitions are more than the fair share.
@@ -87,6 +91,9 @@ struct Dispatch {
 struct Object {
     partition: PartitionId,
     queue: ObjectQueue,
+    /// Changes that are not written yet.
+    unwritten: u32,
+    noted_idle: bool,
 }
 
 /// What an incarnation works with.
@@ -110,6 +117,7 @@ pub(crate) struct Conductor {
     dispatches: HashMap<Seq, Dispatch>,
     ready: ReadyQueues,
     holds: Holds,
+    away: AwayObjects,
     timers: Timers,
     feed: Feed,
     reading: bool,
@@ -136,6 +144,7 @@ impl Conductor {
             dispatches: HashMap::new(),
             ready: ReadyQueues::default(),
             holds: Holds::default(),
+            away: AwayObjects::default(),
             timers: Timers::default(),
             feed: Feed::default(),
             reading: false,
@@ -209,7 +218,8 @@ impl Conductor {
             Message::Called(called) => self.called(*called),
             Message::Read { read, brought } => self.read_done(read, brought),
             Message::Payloads { wanted, brought } => self.payloads_came(&wanted, brought),
-            Message::Recorded(partitions) => self.recorded(&partitions),
+            Message::Woken { keys, brought } => self.woken(keys, brought),
+            Message::Recorded(written) => self.recorded(&written),
             Message::Acquired(partitions) => self.acquired(partitions),
             Message::Shed(surplus) => self.shed(surplus),
             Message::Fenced => {}
@@ -225,6 +235,8 @@ impl Conductor {
         self.let_go();
         self.probe();
         self.start_calls();
+        self.put_away_idle();
+        self.wake_next();
         self.read_next();
         self.give_up_idle();
     }
@@ -239,7 +251,7 @@ impl Conductor {
 
     /// Hands what may start now to the queues of the handlers, and puts bodies aside where nothing can run.
     fn start_ready(&mut self, key: &Arc<str>) {
-        let Some(object) = self.objects.get(key) else { return };
+        let Some(object) = self.objects.get(key) else { return self.wake(key) };
         if self.leaving.contains(&object.partition) {
             return;
         }
@@ -254,6 +266,7 @@ impl Conductor {
             for seq in waiting {
                 self.put_body_aside(seq);
             }
+            self.note_idle(key);
         }
     }
 
@@ -276,16 +289,21 @@ impl Conductor {
     fn write(&mut self, change: Change) {
         self.unrecorded += 1;
         *self.busy.entry(change.partition).or_default() += 1;
+        if let Some(object) = self.objects.get_mut(&change.key) {
+            object.unwritten += 1;
+        }
         // The recorder ends only when this dispatcher is fenced, and a message says so.
         let _ = self.tools.recorder.send(change);
     }
 
     fn count(&self) {
         let held: usize = self.objects.values().map(|object| object.queue.held_by_lane()).sum();
+        let held = held + self.away.len();
         self.tools.held.store(held as u64, Ordering::Relaxed);
         metrics::gauge!("baton_deliveries_held").set(held as f64);
         metrics::gauge!("baton_breakers_open").set(self.holds.open() as f64);
         metrics::gauge!("baton_calls_in_flight").set(self.calls as f64);
+        metrics::gauge!("baton_dispatches_put_away").set(self.away.len() as f64);
         metrics::gauge!("baton_dispatches_tracked").set(self.dispatches.len() as f64);
         metrics::gauge!("baton_dispatches_loaded").set(self.bodies.0 as f64);
         metrics::gauge!("baton_dispatches_loaded_bytes").set(self.bodies.1 as f64);

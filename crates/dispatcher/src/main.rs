@@ -57,6 +57,7 @@ async fn main() -> anyhow::Result<()> {
         calls_max: cli.calls.calls_max as usize,
         handler_calls_max: cli.calls.handler_calls_max as usize,
         scripts_max: cli.targets.scripts_max as usize,
+        events_in_memory: cli.calls.events_in_memory as usize,
         alone: false,
     };
     let store = installation.store.clone();

@@ -1,6 +1,7 @@
 //! Writes what happened, in batches: one transaction for all that came together within a few milliseconds.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use baton_domain::{Execution, GenerationNumber, HandlerId, PartitionId, Seq};
@@ -16,6 +17,8 @@ use crate::settings::{DATABASE_PAUSE, RECORD_CHANGES, RECORD_WITHIN};
 #[derive(Debug)]
 pub(crate) struct Change {
     pub partition: PartitionId,
+    /// The ordering key of the dispatch.
+    pub key: Arc<str>,
     pub executions: Vec<Execution>,
     /// Deliveries that are to be tried again, or are dead.
     pub unsuccessful: Vec<DeliveryRow>,
@@ -27,8 +30,16 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    pub(crate) fn new(partition: PartitionId) -> Self {
-        Self { partition, executions: Vec::new(), unsuccessful: Vec::new(), settled: Vec::new(), started: None, finished: None }
+    pub(crate) fn new(partition: PartitionId, key: Arc<str>) -> Self {
+        Self {
+            partition,
+            key,
+            executions: Vec::new(),
+            unsuccessful: Vec::new(),
+            settled: Vec::new(),
+            started: None,
+            finished: None,
+        }
     }
 }
 
@@ -41,12 +52,12 @@ pub(crate) async fn run(
 ) {
     while let Some(first) = changes.recv().await {
         let batch = gather(first, &mut changes).await;
-        let partitions: Vec<_> = batch.iter().map(|change| change.partition).collect();
+        let written: Vec<_> = batch.iter().map(|change| (change.partition, Arc::clone(&change.key))).collect();
         if let Err(Lost) = write(&store, dispatcher, batch).await {
             let _ = told.send(Message::Fenced);
             return;
         }
-        let _ = told.send(Message::Recorded(partitions));
+        let _ = told.send(Message::Recorded(written));
     }
 }
 

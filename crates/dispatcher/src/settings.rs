@@ -21,8 +21,14 @@ pub(crate) const READ_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) const WINDOW_EVENTS: usize = 4096;
 /// How much payload may be in memory, in bytes.
 pub(crate) const WINDOW_BYTES: usize = 48 * 1024 * 1024;
-/// How many dispatches may be in memory in all, most of them without payload, waiting for a retry.
-pub(crate) const TRACKED_EVENTS: usize = 200_000;
+/// How many times [`DispatcherSettings::events_in_memory`] there may be in memory at the most: reading pauses then.
+pub(crate) const IN_MEMORY_TIMES: usize = 4;
+/// How many objects may be put away; each costs its key and the places of its dispatches.
+pub(crate) const AWAY_KEYS: usize = 400_000;
+/// How many dispatches one step of waking reads back.
+pub(crate) const WAKE_EVENTS: usize = 256;
+/// How many such steps may be under way.
+pub(crate) const WAKES: usize = 2;
 /// How many dispatches of one ordering key may be in memory: the rest waits in the database.
 pub(crate) const TRACKED_OF_ONE_KEY: usize = 1024;
 /// How many ordering keys may have a rest in the database before reading pauses.
@@ -48,6 +54,8 @@ pub struct DispatcherSettings {
     pub handler_calls_max: usize,
     /// How many scripts may run at once.
     pub scripts_max: usize,
+    /// How many unfinished events are kept ready in memory; beyond that, objects that have nothing to do are put away.
+    pub events_in_memory: usize,
     /// Whether no other dispatcher can be alive, so that what an earlier process left is taken over at once.
     pub alone: bool,
 }

@@ -5,18 +5,17 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::aio::ConnectionManager;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::carrier::in_time;
+use crate::link::{Link, in_time};
 
 /// How many hints a slow listener may be behind before it loses some.
 const BEHIND_MAX: usize = 256;
 /// How long to leave Redis alone after it failed.
 const REDIS_PAUSE: Duration = Duration::from_millis(250);
-/// How long Redis may take to begin a subscription, or to say that it still stands.
+/// How long Redis may take to pass a hint on, to begin a subscription, or to say that it still stands.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// How long a subscription may be quiet before Redis is asked whether it still stands.
 const QUIET_MAX: Duration = Duration::from_secs(3);
@@ -92,24 +91,19 @@ impl Hints {
 }
 
 /// Carries hints to and from Redis until `stop`.
-pub(crate) async fn run(
-    hints: Hints,
-    client: redis::Client,
-    connection: ConnectionManager,
-    channel: String,
-    stop: CancellationToken,
-) {
+pub(crate) async fn run(hints: Hints, link: Link, channel: String, stop: CancellationToken) {
     let Some(outgoing) = hints.outgoing.clone() else { return };
-    let both = async { tokio::join!(send_out(&outgoing, connection, &channel), take_in(&hints.local, &client, &channel)) };
+    let both = async { tokio::join!(send_out(&outgoing, &link, &channel), take_in(&hints.local, &link, &channel)) };
     stop.run_until_cancelled(both).await;
 }
 
-async fn send_out(outgoing: &Outgoing, mut connection: ConnectionManager, channel: &str) {
+async fn send_out(outgoing: &Outgoing, link: &Link, channel: &str) {
     loop {
         outgoing.wake.notified().await;
         let bits = outgoing.bits.swap(0, Ordering::AcqRel);
         for (_, word, _) in ALL.iter().filter(|(_, _, bit)| bits & bit != 0) {
-            let sent: redis::RedisResult<()> = redis::cmd("PUBLISH").arg(channel).arg(*word).query_async(&mut connection).await;
+            let publish = redis::cmd("PUBLISH").arg(channel).arg(*word).to_owned();
+            let sent = link.ask(ANSWER_WITHIN, async |mut redis| publish.exec_async(&mut redis).await).await;
             if let Err(error) = sent {
                 tracing::debug!(%error, "a hint was lost");
                 metrics::counter!("baton_redis_errors_total").increment(1);
@@ -119,9 +113,9 @@ async fn send_out(outgoing: &Outgoing, mut connection: ConnectionManager, channe
     }
 }
 
-async fn take_in(local: &broadcast::Sender<Hint>, client: &redis::Client, channel: &str) {
+async fn take_in(local: &broadcast::Sender<Hint>, link: &Link, channel: &str) {
     loop {
-        match listen(local, client, channel).await {
+        match listen(local, link, channel).await {
             Ok(()) => tracing::debug!("Redis closed the subscription"),
             Err(error) => tracing::debug!(%error, "no subscription to Redis"),
         }
@@ -130,13 +124,8 @@ async fn take_in(local: &broadcast::Sender<Hint>, client: &redis::Client, channe
     }
 }
 
-async fn listen(local: &broadcast::Sender<Hint>, client: &redis::Client, channel: &str) -> redis::RedisResult<()> {
-    let subscribing = async {
-        let mut subscription = client.get_async_pubsub().await?;
-        subscription.subscribe(channel).await?;
-        Ok(subscription)
-    };
-    let (mut questions, mut messages) = in_time(ANSWER_WITHIN, subscribing).await?.split();
+async fn listen(local: &broadcast::Sender<Hint>, link: &Link, channel: &str) -> redis::RedisResult<()> {
+    let (mut questions, mut messages) = link.subscribe(ANSWER_WITHIN, channel).await?.split();
     for (hint, _, _) in ALL {
         let _ = local.send(hint);
     }

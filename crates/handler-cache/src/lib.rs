@@ -8,6 +8,7 @@ mod carrier;
 mod error;
 mod hints;
 mod installation;
+mod link;
 mod live;
 
 pub use carrier::RedisSettings;

@@ -114,7 +114,7 @@ impl HandlerCache {
     pub async fn run(self, stop: CancellationToken) {
         let carrying = self.shared.carrier.clone().map(|carrier| {
             let (hints, channel) = (self.shared.hints.clone(), carrier.channel());
-            tokio::spawn(hints::run(hints, carrier.client, carrier.connection, channel, stop.clone()))
+            tokio::spawn(hints::run(hints, carrier.link, channel, stop.clone()))
         });
         let mut hints = self.shared.hints.subscribe();
         let mut looks = tokio::time::interval(LOOK_EVERY);

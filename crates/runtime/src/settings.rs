@@ -160,6 +160,11 @@ pub struct CallsArgs {
     #[arg(long, env = "BATON_HANDLER_CALLS_MAX", value_name = "BATON_HANDLER_CALLS_MAX", default_value_t = 128,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub handler_calls_max: u32,
+
+    /// How many unfinished events a dispatcher keeps ready in memory, beside which more that only wait cost a few bytes each.
+    #[arg(long, env = "BATON_EVENTS_IN_MEMORY", value_name = "BATON_EVENTS_IN_MEMORY", default_value_t = 20_000,
+          value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+    pub events_in_memory: u32,
 }
 
 /// What handlers may reach.

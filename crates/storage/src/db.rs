@@ -9,6 +9,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, PgPool, SqlitePool};
+use tokio::time::timeout;
 
 use crate::conn::{CONNECT_LIMIT, Conn, FRESH, Held, Lane};
 use crate::error::{Result, StorageError};
@@ -19,8 +20,10 @@ const BUSY_LIMIT: Duration = Duration::from_secs(10);
 /// How many prepared statements a connection keeps; searches come in many shapes.
 const STATEMENTS_KEPT: usize = 256;
 
-/// PostgreSQL compiles statements that it takes for expensive, which costs more than any statement here.
-const PLAIN: [(&str, &str); 1] = [("jit", "off")];
+/// For every connection to PostgreSQL. It compiles statements that it takes for expensive, which costs more than any statement here. And a
+/// process that is stopped within a transaction must not hold its locks for ever, since others wait for them to take over its work: no
+/// transaction of ours is ever idle for longer than a round trip.
+const PLAIN: [(&str, &str); 2] = [("jit", "off"), ("idle_in_transaction_session_timeout", "5s")];
 /// How PostgreSQL plans the hot statements: by index only. What it knows of the queues, which fill and empty all the time, is always out
 /// of date, and after a quiet night it would sort a whole backlog to read its first hundred rows.
 pub(crate) const BY_INDEX: [(&str, &str); 4] =
@@ -87,7 +90,7 @@ impl Store {
     /// Connects. On SQLite the file is created when it is missing; its directory has to be there.
     ///
     /// # Errors
-    /// `BadUrl` for a URL that is of neither kind, `Unavailable` when there is no answer.
+    /// `BadUrl` for a URL that is of neither kind or that the server refuses, `Unavailable` when there is no answer.
     pub async fn connect(settings: &StoreSettings) -> Result<Self> {
         let bad_url = |e: sqlx::Error| StorageError::BadUrl(e.to_string());
         let most = settings.max_connections.max(1);
@@ -216,18 +219,28 @@ impl Store {
 
 async fn connect_postgres(options: PgConnectOptions, most: u32) -> Result<Db> {
     let options = options.application_name("baton").statement_cache_capacity(STATEMENTS_KEPT).options(PLAIN);
+    // One connection by itself first: it says why it cannot be had, which a pool does not.
+    let first = timeout(CONNECT_LIMIT, PgConnection::connect_with(&options)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+    first.map_err(refused)?.close().await?;
     let pool = PgPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(CONNECT_LIMIT)
         .test_before_acquire(false)
         .before_acquire(|connection, meta| Box::pin(async move { Ok(meta.idle_for < FRESH || connection.ping().await.is_ok()) }))
-        .connect_with(options.clone())
-        .await?;
+        .connect_lazy_with(options.clone());
     let hot = options.options(BY_INDEX);
     // What a lost commit of results costs is that calls are made again; what a lost commit of events costs is the events.
     let relaxed = hot.clone().options([("synchronous_commit", "off")]);
     let lane = |options| Box::new(Lane::new(options));
     Ok(Db::Postgres { pool, append: lane(hot.clone()), record: lane(relaxed), feed: lane(hot) })
+}
+
+/// A server that answers, but not to this user, password or database name.
+fn refused(error: sqlx::Error) -> StorageError {
+    match error.into() {
+        StorageError::Bug(error) => StorageError::BadUrl(error.to_string()),
+        other => other,
+    }
 }
 
 async fn connect_sqlite(options: SqliteConnectOptions, most: u32) -> Result<Db> {

@@ -58,8 +58,9 @@ impl StorageError {
 }
 
 /// Classes and codes of PostgreSQL that pass by themselves: connection exceptions, serialisation and deadlock, out of resources, lock not
-/// available, a server that shuts down or starts, a standby that is not yet the primary.
-const PASSING_POSTGRES: [&str; 7] = ["08", "40", "53", "55P03", "57P", "25006", "58030"];
+/// available, a statement that was cancelled, a
+/// transaction that was idle for too long, a server that shuts down or starts, a standby that is not yet the primary.
+const PASSING_POSTGRES: [&str; 9] = ["08", "40", "53", "55P03", "57014", "57P", "25006", "25P03", "58030"];
 
 /// Primary codes of SQLite that pass by themselves: busy, locked, an I/O error, full, cannot open.
 const PASSING_SQLITE: [i32; 5] = [5, 6, 10, 13, 14];

@@ -26,7 +26,7 @@ statements! {
     /// The unfinished dispatches of events: whoever records their end waits, or has committed it.
     LOCK_UNFINISHED = {
         postgres: "
-            SELECT seq FROM dispatches WHERE seq = ANY($1) OR (event_id = ANY($2) AND seq <> event_seq) ORDER BY seq FOR UPDATE",
+            SELECT seq FROM dispatches WHERE seq = ANY($1) OR (event_id = ANY($2) AND seq <> event_seq) ORDER BY seq",
         sqlite: "
             SELECT seq FROM dispatches WHERE seq IN (SELECT value FROM json_each($1))
             UNION SELECT seq FROM dispatches WHERE event_id IN (SELECT unhex(value) FROM json_each($2)) AND seq <> event_seq",
@@ -120,7 +120,10 @@ impl Store {
         let mut tx = conn.begin().await?;
         let handler_id = handler_id.map(|id| id.0);
         let place: Option<(i64,)> = tx.fetch_optional(PLACE_OF_EVENT, values![id.0]).await?;
-        let Some((event_seq,)) = place else { return Err(StorageError::NotFound) };
+        let Some((event_seq,)) = place else {
+            tx.rollback().await?;
+            return Err(StorageError::NotFound);
+        };
         lock_append(&mut tx).await?;
         let unfinished = lock_unfinished(&mut tx, &BTreeMap::from([(event_seq, id)])).await?;
         let dead: Vec<(i64, i64)> = tx.fetch_all(DEAD_OF_EVENT, values![id.0, handler_id]).await?;

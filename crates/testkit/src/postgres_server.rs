@@ -69,6 +69,12 @@ impl PostgresServer {
         server
     }
 
+    /// What the installed server calls itself: `postgres (PostgreSQL) 17.2`; empty when there is none.
+    pub fn version() -> String {
+        let said = programs().and_then(|dir| Command::new(dir.join("postgres")).arg("--version").output().ok());
+        said.map(|said| String::from_utf8_lossy(&said.stdout).trim().to_owned()).unwrap_or_default()
+    }
+
     /// What `BATON_DATABASE_URL` takes; stays the same over restarts.
     pub fn url(&self) -> String {
         self.url_at(self.port)

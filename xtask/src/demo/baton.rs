@@ -53,6 +53,8 @@ impl Baton {
             command.env_remove(name);
         }
         command.arg("serve").current_dir(folder).env("BATON_LISTEN", format!("127.0.0.1:{port}")).env("BATON_DATA_DIR", &data);
+        // What its scripts work in goes with the folder, even when Baton cannot clear it away any more.
+        command.env("TMPDIR", folder);
         command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
         let running = Running::start("baton", &mut command, Signal::SIGTERM)?;
         let mut baton = Self { running, port, data, log };

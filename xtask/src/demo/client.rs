@@ -70,6 +70,7 @@ impl Client {
     }
 
     fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
+        self.interrupt.check()?;
         let name = format!("{} {}", call.method, call.path);
         let answer = self.exchange(call).with_context(|| name.clone())?;
         if !(200..300).contains(&answer.status) {

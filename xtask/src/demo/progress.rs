@@ -1,5 +1,6 @@
 //! What happens at the moment, on standard error.
 
+use std::cell::Cell;
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ pub(super) fn say(text: &str) {
 pub(super) struct Lasting {
     text: String,
     began: Instant,
+    /// What the clock shows at the moment, in seconds.
+    shown: Cell<u64>,
     is_terminal: bool,
 }
 
@@ -26,13 +29,14 @@ impl Lasting {
         } else {
             say(text);
         }
-        Self { text: text.to_owned(), began: Instant::now(), is_terminal }
+        Self { text: text.to_owned(), began: Instant::now(), shown: Cell::new(0), is_terminal }
     }
 
     /// Still going on.
     pub(super) fn tick(&self) {
         let lasted = self.began.elapsed();
-        if self.is_terminal && lasted >= LONG {
+        let seconds = lasted.as_secs();
+        if self.is_terminal && lasted >= LONG && self.shown.replace(seconds) != seconds {
             eprint!("\r==> {} ({})", self.text, clock(lasted));
             let _ = stderr().flush();
         }

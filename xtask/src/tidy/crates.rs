@@ -28,7 +28,7 @@ struct Place {
     may_use: &'static [&'static str],
 }
 
-const MAP: [Place; 12] = [
+const MAP: [Place; 13] = [
     Place { folder: "domain", may_use: &[] },
     Place { folder: "runtime", may_use: &["domain"] },
     Place { folder: "storage", may_use: &["domain", "runtime"] },
@@ -46,11 +46,12 @@ const MAP: [Place; 12] = [
     },
     Place { folder: "testkit", may_use: &[] },
     Place { folder: "bench", may_use: &[] },
+    Place { folder: "faults", may_use: &["testkit"] },
     Place { folder: "xtask", may_use: &[] },
 ];
 
 /// What stands beside the product: it serves tests and developers, and may use any library.
-pub(super) const FREE: [&str; 3] = ["testkit", "bench", "xtask"];
+pub(super) const FREE: [&str; 4] = ["testkit", "bench", "faults", "xtask"];
 
 /// A library, or a part of one, that only these crates know.
 pub(super) struct Alone {
@@ -125,6 +126,8 @@ fn ours(name: &str) -> Option<&str> {
 fn inside(place: &Place, other: &str, dev: bool) -> Option<String> {
     match (other, dev) {
         ("testkit", true) => None,
+        // All that the fault suite does is to test.
+        ("testkit", false) if place.may_use.contains(&"testkit") => None,
         ("testkit", false) => Some("testkit is for tests: a dev-dependency".into()),
         _ if place.may_use.contains(&other) => None,
         _ => Some(format!("{} must not depend on {other}: dependencies point left only", place.folder)),
@@ -219,6 +222,8 @@ mod tests {
     fn testkit_is_for_tests() {
         assert_eq!(found("api", "/ baton-testkit"), []);
         assert!(found("api", "baton-testkit")[0].1.contains("dev-dependency"));
+        assert_eq!(found("faults", "baton-testkit reqwest"), []);
+        assert_eq!(found("faults", "baton-domain").len(), 1);
     }
 
     #[test]

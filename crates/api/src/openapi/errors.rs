@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder, Type};
 
+use super::operations;
 use crate::problem::{Code, phrase};
 
 /// What any operation can answer.
@@ -44,10 +44,6 @@ pub(super) fn describe(document: &mut OpenApi) {
             operation.responses.responses.extend(responses);
         }
     }
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().filter_map(Option::as_mut)
 }
 
 /// The response of one status, which several codes may have.

@@ -74,7 +74,8 @@ impl TestApp {
     /// On PostgreSQL, which is reached through a proxy.
     pub(crate) async fn behind_proxy() -> (Self, Proxy) {
         let database = TestDatabase::postgres().await;
-        let place = database.url().split(['@', '/']).find(|part| part.contains(':') && part.contains("127.0.0.1")).unwrap().to_owned();
+        let place =
+            database.url().split(['@', '/']).find(|part| part.contains(':') && part.contains("127.0.0.1")).unwrap().to_owned();
         let proxy = Proxy::to(place.clone()).await;
         let url = database.url().replace(&place, &proxy.address.to_string());
         (Self::at(url, database).await, proxy)

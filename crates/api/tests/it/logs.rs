@@ -12,8 +12,11 @@ fn quick() -> Value {
     serde_json::from_str(QUICK).unwrap()
 }
 
-/// State and attempts of every delivery, by stage.
-fn chain(event: &Value) -> Vec<(i64, Vec<(String, String, i64)>)> {
+/// A delivery's handler, state and attempts.
+type Row = (String, String, i64);
+
+/// Every delivery, by stage.
+fn chain(event: &Value) -> Vec<(i64, Vec<Row>)> {
     let delivery = |d: &Value| {
         (d["name"].as_str().unwrap().to_owned(), d["state"].as_str().unwrap().to_owned(), d["attempts"].as_i64().unwrap())
     };
@@ -21,7 +24,7 @@ fn chain(event: &Value) -> Vec<(i64, Vec<(String, String, i64)>)> {
     event["chain"].as_array().unwrap().iter().map(stage).collect()
 }
 
-fn row(name: &str, state: &str, attempts: i64) -> (String, String, i64) {
+fn row(name: &str, state: &str, attempts: i64) -> Row {
     (name.into(), state.into(), attempts)
 }
 

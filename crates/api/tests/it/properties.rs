@@ -18,7 +18,15 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(|n| json!(n)),
         ".{0,12}".prop_map(Value::from),
-        prop_oneof![Just("clients.create"), Just("accounts.update"), Just("generate"), Just("enabled"), Just("http"), Just("script")].prop_map(Value::from),
+        prop_oneof![
+            Just("clients.create"),
+            Just("accounts.update"),
+            Just("generate"),
+            Just("enabled"),
+            Just("http"),
+            Just("script")
+        ]
+        .prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 40, 6, |inner| {
         prop_oneof![
@@ -31,8 +39,33 @@ fn any_json() -> impl Strategy<Value = Value> {
 /// A key that some body knows, or any.
 fn key() -> impl Strategy<Value = String> {
     let known = [
-        "name", "event", "task", "type", "url", "path", "args", "status", "priority", "on_failure", "timeout_ms", "retry", "max_attempts", "lane",
-        "headers", "secret", "notes", "events_id", "object_id", "dt", "data", "ordering_key", "events", "ids", "search", "generation", "handler_id",
+        "name",
+        "event",
+        "task",
+        "type",
+        "url",
+        "path",
+        "args",
+        "status",
+        "priority",
+        "on_failure",
+        "timeout_ms",
+        "retry",
+        "max_attempts",
+        "lane",
+        "headers",
+        "secret",
+        "notes",
+        "events_id",
+        "object_id",
+        "dt",
+        "data",
+        "ordering_key",
+        "events",
+        "ids",
+        "search",
+        "generation",
+        "handler_id",
     ];
     prop_oneof![4 => prop::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => ".{0,8}"]
 }
@@ -98,7 +131,8 @@ fn any_text_is_accepted_or_refused() {
 
 #[test]
 fn what_is_published_comes_back_to_the_letter() {
-    let data = prop::collection::btree_map("[a-z]{0,6}", any_json(), 0..6).prop_map(|fields| Value::Object(Map::from_iter(fields)));
+    let data =
+        prop::collection::btree_map("[a-z]{0,6}", any_json(), 0..6).prop_map(|fields| Value::Object(Map::from_iter(fields)));
     let object_id = prop_oneof![any::<i64>().prop_map(Value::from), "[^\\p{C}]{1,30}".prop_map(Value::from)];
     holds((data, object_id), |runtime, app, (data, object_id)| {
         let data = data.to_string();
@@ -122,7 +156,8 @@ fn any_handler_is_saved_or_refused_and_what_is_saved_can_be_written_back() {
     holds((body.clone(), body), |runtime, app, (body, patch)| {
         let answer = runtime.block_on(app.post("/v1/handlers", &body));
         answered(&answer)?;
-        let path = if answer.status == StatusCode::CREATED { answer.header("location").to_owned() } else { "/v1/handlers/1".into() };
+        let path =
+            if answer.status == StatusCode::CREATED { answer.header("location").to_owned() } else { "/v1/handlers/1".into() };
         answered(&runtime.block_on(app.patch(&path, &patch)))?;
         answered(&runtime.block_on(app.put(&path, &patch)))?;
         answered(&runtime.block_on(app.post(&format!("{path}/test"), &json!({"event": patch.get("event")}))))?;
@@ -146,9 +181,12 @@ fn any_query_is_answered() {
         4 => prop::sample::select(vec!["q", "event", "status", "priority", "order", "limit", "cursor", "events_id", "object_id", "data", "error", "from", "to", "handler_id", "wait"]).prop_map(str::to_owned),
         1 => ".{0,6}",
     ];
-    let value = prop_oneof![".{0,20}", any::<i64>().prop_map(|n| n.to_string()), Just("%_\\'\"".to_owned()), Just("pending".to_owned())];
+    let value =
+        prop_oneof![".{0,20}", any::<i64>().prop_map(|n| n.to_string()), Just("%_\\'\"".to_owned()), Just("pending".to_owned())];
     holds(prop::collection::vec((name, value), 0..4), |runtime, app, query| {
-        for path in ["/v1/handlers", "/v1/events", "/v1/executions", "/v1/dead-letters", "/v1/event-types", "/v1/cache/generations"] {
+        for path in
+            ["/v1/handlers", "/v1/events", "/v1/executions", "/v1/dead-letters", "/v1/event-types", "/v1/cache/generations"]
+        {
             let query = serde_html_form::to_string(&query).unwrap();
             answered(&runtime.block_on(app.get(&format!("{path}?{query}"))))?;
         }

@@ -80,7 +80,10 @@ async fn forward(near: TcpStream, target: String, mut way: watch::Receiver<State
 async fn copy(mut from: impl AsyncReadExt + Unpin, mut to: impl AsyncWriteExt + Unpin, mut way: watch::Receiver<State>) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(read) = from.read(&mut buffer).await {
-        if read == 0 || way.wait_for(|state| state.way == Way::Open).await.is_err() || to.write_all(&buffer[..read]).await.is_err() {
+        if read == 0
+            || way.wait_for(|state| state.way == Way::Open).await.is_err()
+            || to.write_all(&buffer[..read]).await.is_err()
+        {
             return;
         }
     }

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::rig::bodies::{http, quick_retry, with};
-use crate::rig::lanes::{ON_ITS_WAY, assert_in_order, assert_in_order_but_for_repeats, by_object};
+use crate::rig::lanes::{ON_ITS_WAY, Seen, assert_in_order, assert_in_order_but_for_repeats, by_object};
 use crate::rig::load::Load;
 use crate::rig::machine::busy;
 use crate::rig::{Api, Installation, SOON, Services, account};
@@ -60,13 +60,12 @@ async fn all_ended(api: &Api, receiver: &Receiver, total: u64) -> Vec<Arc<Receiv
     receiver.calls()
 }
 
-/// When the first call after an instant came, of the object that waited longest.
-fn last_to_go_on(calls: &[Arc<Received>], after: Instant) -> Duration {
-    let objects = by_object(calls, "/");
-    assert_eq!(objects.len() as u64, OBJECTS);
-    let first =
-        |seen: &Vec<crate::rig::lanes::Seen>| seen.iter().map(|call| call.at).find(|at| *at > after).expect("a call afterwards");
-    objects.values().map(first).max().unwrap() - after
+/// How long after an instant the objects got their next call that got one at all, in order.
+fn went_on(calls: &[Arc<Received>], after: Instant) -> Vec<Duration> {
+    let next = |seen: &Vec<Seen>| seen.iter().find(|call| call.at > after).map(|call| call.at - after);
+    let mut waited: Vec<_> = by_object(calls, "/").values().filter_map(next).collect();
+    waited.sort_unstable();
+    waited
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,8 +81,10 @@ async fn the_partitions_of_a_killed_dispatcher_go_on_and_nothing_is_lost() {
     load(EVENTS..EVENTS + 1).publish(&services.api, 4, &Arc::new(AtomicU64::new(0))).await;
 
     let calls = all_ended(&services.api, &receiver, OBJECTS * (EVENTS + 1)).await;
-    let went_on = last_to_go_on(&calls, *killed.end() + ON_ITS_WAY) + ON_ITS_WAY;
-    assert!(went_on <= TAKEN_OVER, "the last went on after {went_on:?}");
+    // Of what it had begun, nothing is on its way any more after this; the next calls of its objects are its successor's.
+    let waited = went_on(&calls, *killed.end() + ON_ITS_WAY);
+    assert!(waited.len() as u64 >= OBJECTS / 4, "it had a good part of the objects: {waited:?}");
+    assert!(waited.iter().all(|waited| *waited + ON_ITS_WAY <= TAKEN_OVER), "{waited:?}");
     let expected: Vec<u64> = (0..=EVENTS).collect();
     let mut repeats = 0;
     for (object, seen) in by_object(&calls, "/") {

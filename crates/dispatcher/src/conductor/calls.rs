@@ -188,7 +188,7 @@ impl Conductor {
             retry_at: due,
         };
         count(&execution, &under, outcome.duration);
-        let mut change = Change::new(dispatch.partition);
+        let mut change = Change::new(dispatch.partition, Arc::clone(&dispatch.key));
         if ending != Some(Ending::Succeeded) {
             change.unsuccessful.push(delivery_row(&execution, due, ended_at));
         } else if attempt > 1 {
@@ -227,7 +227,7 @@ impl Conductor {
         let Some(dispatch) = self.dispatches.get(&seq) else { return };
         let delivery = self.objects.get(&dispatch.key).and_then(|object| object.queue.chain(seq)?.delivery(handler));
         let attempts = delivery.map_or(0, |delivery| delivery.attempts);
-        let mut change = Change::new(dispatch.partition);
+        let mut change = Change::new(dispatch.partition, Arc::clone(&dispatch.key));
         let reason = format!("not tried again: the handler is not in generation {} any more", self.live.number());
         change.executions.extend(self.skipped(seq, handler, attempts, reason));
         change.settled.push((seq, handler));

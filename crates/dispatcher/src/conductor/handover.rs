@@ -52,10 +52,14 @@ impl Conductor {
         }
     }
 
-    pub(super) fn recorded(&mut self, partitions: &[PartitionId]) {
-        self.unrecorded -= partitions.len();
-        for partition in partitions {
+    pub(super) fn recorded(&mut self, written: &[(PartitionId, Arc<str>)]) {
+        self.unrecorded -= written.len();
+        for (partition, key) in written {
             self.no_longer_busy(*partition);
+            if let Some(object) = self.objects.get_mut(key) {
+                object.unwritten = object.unwritten.saturating_sub(1);
+                self.note_idle(key);
+            }
         }
     }
 
@@ -87,6 +91,7 @@ impl Conductor {
             self.dispatches.remove(&seq);
         }
         self.objects.retain(|_, object| !idle.contains(&object.partition));
+        self.away.drop_partitions(&idle);
         let _ = self.tools.given_up.send(idle.into_iter().collect());
     }
 }

@@ -98,6 +98,12 @@ impl Conductor {
         started
     }
 
+    /// Whether an event of this type would find all its handlers held, and has some.
+    pub(super) fn all_held(&self, events_id: &str, only: Option<HandlerId>) -> bool {
+        let mut chain = self.live.plan(events_id, only).into_iter().peekable();
+        chain.peek().is_some() && chain.all(|delivery| self.holds.is_held(delivery.handler))
+    }
+
     /// Lets a breaker know of an outcome.
     pub(super) fn note_outcome(&mut self, seq: Seq, handler: HandlerId, verdict: Verdict) {
         let change = match verdict {
@@ -143,6 +149,8 @@ impl Conductor {
     fn probe_with_next(&mut self, handler: HandlerId) -> bool {
         let Some(key) = self.holds.waiting.get_mut(&handler).and_then(Waiting::pop) else { return false };
         if self.objects.get(&key).is_none_or(|object| self.leaving.contains(&object.partition)) {
+            // An object that is put away comes back to those that wait.
+            self.wake(&key);
             return false;
         }
         let started = self.ready_of(&key, Some(handler));

@@ -8,27 +8,25 @@ use baton_storage::{FedDispatch, Finished, Progress, ProgressState};
 use bytes::Bytes;
 use chrono::Utc;
 
+use super::reading::Brought;
 use super::{Conductor, Dispatch, Object};
 use crate::compiled::Compiled;
 use crate::recorder::Change;
 use crate::settings::TRACKED_OF_ONE_KEY;
 
 impl Conductor {
-    /// Takes a dispatch into memory and plans its chain; `false` when its key has no room, so that it is left in the database.
-    /// `began_under` is the generation that its chain began under, when an owner before began it.
-    pub(super) fn take(
-        &mut self,
-        row: &FedDispatch,
-        recorded: &[Progress],
-        began_under: Option<Arc<Compiled>>,
-        rest: bool,
-    ) -> bool {
+    /// Takes a dispatch into memory and plans its chain; `false` when its key has no room, so that it is left in the database. `rest` says
+    /// that it is read because its key lagged and has room now.
+    pub(super) fn take(&mut self, row: &FedDispatch, brought: &Brought, rest: bool) -> bool {
         let known = self.dispatches.contains_key(&row.seq);
         if known || !self.owned.contains(&row.partition) || self.leaving.contains(&row.partition) {
             return true;
         }
         if self.feed.lags(&row.ordering_key) && !rest {
             return false;
+        }
+        if let Some(taken) = self.take_away(row) {
+            return taken;
         }
         if let Some(object) = self.objects.get(row.ordering_key.as_str())
             && object.queue.len() >= TRACKED_OF_ONE_KEY
@@ -37,14 +35,22 @@ impl Conductor {
             self.feed.leave(&row.ordering_key, row.partition, last);
             return false;
         }
-        let under = began_under.unwrap_or_else(|| Arc::clone(&self.live));
+        self.plan(row, brought);
+        true
+    }
+
+    /// Plans the chain of a dispatch: under the generation that it began under, or else the live one, with what is recorded of it.
+    pub(super) fn plan(&mut self, row: &FedDispatch, brought: &Brought) {
+        let recorded = brought.progress.get(&row.seq).map_or(&[][..], Vec::as_slice);
+        let began = row.generation.or_else(|| recorded.iter().map(|p| p.generation).min());
+        let under = began.and_then(|number| brought.generations.get(&number)).unwrap_or(&self.live);
+        let under = Arc::clone(under);
         let mut deliveries = under.plan(&row.events_id, row.handler_id);
         for delivery in &mut deliveries {
             restore(delivery, recorded);
         }
         self.hold(row, under, recorded);
         self.enqueue(row, Chain::new(row.seq, deliveries));
-        true
     }
 
     fn hold(&mut self, row: &FedDispatch, under: Arc<Compiled>, recorded: &[Progress]) {
@@ -78,7 +84,12 @@ impl Conductor {
             }
         }
         let object = self.objects.entry(Arc::clone(&key));
-        let object = object.or_insert_with(|| Object { partition: row.partition, queue: Default::default() });
+        let object = object.or_insert_with(|| Object {
+            partition: row.partition,
+            queue: Default::default(),
+            unwritten: 0,
+            noted_idle: false,
+        });
         if let Some(refused) = object.queue.plan(chain) {
             // Places come in order, so this cannot be; the event is found again by the next owner.
             tracing::error!(seq = refused.seq.0, key = &*key, "a dispatch came out of order and is left in the database");
@@ -100,7 +111,7 @@ impl Conductor {
         let status = chain.status();
         let generation = (!chain.deliveries().is_empty()).then(|| dispatch.under.number());
         metrics::counter!("baton_events_finished_total", "status" => status.as_str()).increment(1);
-        let mut change = Change::new(dispatch.partition);
+        let mut change = Change::new(dispatch.partition, Arc::clone(&dispatch.key));
         change.finished = Some(Finished {
             seq: chain.seq,
             event_id: dispatch.event_id,

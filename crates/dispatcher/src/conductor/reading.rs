@@ -9,7 +9,7 @@ use baton_storage::{FedDispatch, Progress, Store};
 use super::{Conductor, Message};
 use crate::compiled::{Compiled, Shelf};
 use crate::feed::{Read, What};
-use crate::settings::{READ_EVENTS, TRACKED_EVENTS, WINDOW_BYTES, WINDOW_EVENTS};
+use crate::settings::{IN_MEMORY_TIMES, READ_EVENTS, WINDOW_BYTES, WINDOW_EVENTS};
 
 /// What a read brought.
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Brought {
 impl Conductor {
     /// Starts the next read, if there is room for what it brings.
     pub(super) fn read_next(&mut self) {
-        let room = self.bodies.0 < WINDOW_EVENTS && self.bodies.1 < WINDOW_BYTES && self.dispatches.len() < TRACKED_EVENTS;
+        let room = self.has_room_for_bodies() && self.dispatches.len() < self.tools.settings.events_in_memory * IN_MEMORY_TIMES;
         // Without a generation nothing can be planned: events wait for the first one.
         if self.reading || self.stopping || !room || self.live.number() == GenerationNumber(0) {
             return;
@@ -38,6 +38,10 @@ impl Conductor {
         });
     }
 
+    pub(super) fn has_room_for_bodies(&self) -> bool {
+        self.bodies.0 < WINDOW_EVENTS && self.bodies.1 < WINDOW_BYTES
+    }
+
     pub(super) fn read_done(&mut self, read: Read, brought: baton_storage::Result<Brought>) {
         self.reading = false;
         let brought = match brought {
@@ -48,22 +52,17 @@ impl Conductor {
                 return self.feed.failed(read);
             }
         };
-        let Brought { rows, mut progress, generations } = brought;
         // The rest of a key that lags is read because there is room; anything else of such a key is passed over.
-        let rest_of = if let What::Rest { key, .. } = &read.what { Some(key.clone()) } else { None };
+        let rest = matches!(read.what, What::Rest { .. });
         let mut last_taken = None;
-        for row in &rows {
-            let recorded = progress.remove(&row.seq).unwrap_or_default();
-            let began = row.generation.or_else(|| recorded.iter().map(|p| p.generation).min());
-            let under = began.and_then(|number| generations.get(&number)).cloned();
-            let taken = self.take(row, &recorded, under, rest_of.is_some());
-            if taken {
+        for row in &brought.rows {
+            if self.take(row, &brought, rest) {
                 last_taken = Some(row.seq);
-            } else if rest_of.is_some() {
+            } else if rest {
                 break;
             }
         }
-        self.feed.done(&read, &rows, last_taken);
+        self.feed.done(&read, &brought.rows, last_taken);
     }
 
     /// Loads bodies that were put aside.
@@ -85,8 +84,18 @@ async fn bring(store: &Store, shelf: &Shelf, read: &Read) -> baton_storage::Resu
             store.read_key_backlog(*partition, key, *after, *up_to, READ_EVENTS).await?
         }
     };
+    complete(store, shelf, rows, read.may_be_recorded).await
+}
+
+/// Adds to dispatches what is recorded of them, if anything may be, and the generations that their chains began under.
+pub(super) async fn complete(
+    store: &Store,
+    shelf: &Shelf,
+    rows: Vec<FedDispatch>,
+    may_be_recorded: bool,
+) -> baton_storage::Result<Brought> {
     let mut brought = Brought { rows, ..Brought::default() };
-    if read.may_be_recorded && !brought.rows.is_empty() {
+    if may_be_recorded && !brought.rows.is_empty() {
         let of: Vec<(Seq, EventId)> = brought.rows.iter().map(|row| (row.seq, row.event_id)).collect();
         for progress in store.recorded_progress(&of).await? {
             brought.progress.entry(progress.seq).or_default().push(progress);

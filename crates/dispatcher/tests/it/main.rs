@@ -1,6 +1,7 @@
 //! Tests of the dispatcher against real receivers, scripts and databases.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a helper that fails fails its test")]
 
+mod away;
 mod breaker;
 mod chain;
 mod generations;

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use baton_domain::{EventStatus, HandlerId, PauseScope};
-use baton_handler_cache::Hint;
 use baton_testkit::{Receiver, eventually, within};
-use chrono::Utc;
 
 use crate::rig::{PATIENCE, Rig, handler, on_both_databases};
 
@@ -16,20 +14,6 @@ on_both_databases! {
     a_paused_handler_is_held_and_others_go_on
     an_event_type_and_everything_can_be_paused
     a_pause_outlives_a_dispatcher
-}
-
-impl Rig {
-    async fn pause(&self, scope: PauseScope) {
-        let mut pauses = self.cache.pauses();
-        assert!(self.store.pause(&scope, Utc::now()).await.unwrap());
-        self.cache.hints().send(Hint::Pauses);
-        within(Duration::from_secs(5), "the pause to be known", pauses.wait_for(|p| p.contains(&scope))).await.unwrap();
-    }
-
-    async fn resume(&self, scope: PauseScope) {
-        assert!(self.store.resume(&scope).await.unwrap());
-        self.cache.hints().send(Hint::Pauses);
-    }
 }
 
 async fn a_paused_handler_is_held_and_others_go_on(mut rig: Rig) {

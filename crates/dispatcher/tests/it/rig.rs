@@ -9,11 +9,11 @@ use baton_domain::event::Publication;
 use baton_domain::handler::HandlerSpec;
 use baton_domain::{
     CallStatus, Catalogue, Changes, EventId, EventStatus, Execution, GenerationNumber, HandlerId, NewEvent, OnFailure,
-    RetryPolicy, Snapshot, Task,
+    PauseScope, RetryPolicy, Snapshot, Task,
 };
 use baton_handler_cache::{HandlerCache, Hint};
 use baton_storage::{GenerationCause, NewGeneration, Store, StoreSettings, Vault};
-use baton_testkit::{TestDatabase, eventually};
+use baton_testkit::{TestDatabase, eventually, within};
 use chrono::Utc;
 use serde_json::json;
 use tokio::task::JoinHandle;
@@ -45,6 +45,8 @@ pub(crate) struct Rig {
     pub cache: HandlerCache,
     vault: Vault,
     next_generation: i64,
+    /// Few enough that a test can have more.
+    pub events_in_memory: usize,
     dispatchers: Vec<Running>,
     stop: CancellationToken,
     _database: TestDatabase,
@@ -60,7 +62,7 @@ impl Running {
     /// Stops it as a signal would, and waits for its end.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        baton_testkit::within(PATIENCE, "the dispatcher to stop", self.task).await.unwrap();
+        within(PATIENCE, "the dispatcher to stop", self.task).await.unwrap();
     }
 }
 
@@ -72,7 +74,16 @@ impl Rig {
         let stop = CancellationToken::new();
         tokio::spawn(cache.clone().run(stop.clone()));
         let vault = Vault::new(&Vault::generate_key()).unwrap();
-        Self { store, cache, vault, next_generation: 1, dispatchers: Vec::new(), stop, _database: database }
+        Self {
+            store,
+            cache,
+            vault,
+            next_generation: 1,
+            events_in_memory: 20_000,
+            dispatchers: Vec::new(),
+            stop,
+            _database: database,
+        }
     }
 
     /// Starts a dispatcher that runs until the rig is gone.
@@ -89,7 +100,14 @@ impl Rig {
             scripts_max: 4,
             user_agent: "Baton/test".into(),
         };
-        let limits = DispatcherSettings { name: name.into(), calls_max: 64, handler_calls_max: 32, scripts_max: 4, alone: false };
+        let limits = DispatcherSettings {
+            name: name.into(),
+            calls_max: 64,
+            handler_calls_max: 32,
+            scripts_max: 4,
+            events_in_memory: self.events_in_memory,
+            alone: false,
+        };
         let caller = Caller::new(settings).unwrap();
         let dispatcher = Dispatcher::new(self.store.clone(), self.cache.clone(), caller, self.vault.clone(), limits);
         let stop = self.stop.child_token();
@@ -127,6 +145,20 @@ impl Rig {
         let appended = self.store.append_events(&new, Utc::now()).await.unwrap();
         self.cache.hints().send(Hint::Appended);
         appended.into_iter().map(|event| event.id).collect()
+    }
+
+    /// Pauses, and waits until that is known.
+    pub(crate) async fn pause(&self, scope: PauseScope) {
+        let mut pauses = self.cache.pauses();
+        assert!(self.store.pause(&scope, Utc::now()).await.unwrap());
+        self.cache.hints().send(Hint::Pauses);
+        within(Duration::from_secs(5), "the pause to be known", pauses.wait_for(|p| p.contains(&scope))).await.unwrap();
+    }
+
+    /// Resumes.
+    pub(crate) async fn resume(&self, scope: PauseScope) {
+        assert!(self.store.resume(&scope).await.unwrap());
+        self.cache.hints().send(Hint::Pauses);
     }
 
     /// Waits until an event has this status.

@@ -14,8 +14,8 @@ use redis::aio::MultiplexedConnection;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How late a generation may go live in another process.
-pub(crate) const LATE: Duration = Duration::from_secs(1);
+/// How late a generation may go live in another process: a second, and what a machine with much else to do adds.
+pub(crate) const LATE: Duration = Duration::from_millis(1500);
 /// How late Redis may be filled again.
 pub(crate) const REFILL: Duration = Duration::from_secs(6);
 /// How long what happens in the background may take at most.

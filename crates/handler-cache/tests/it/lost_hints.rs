@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use baton_handler_cache::Hint;
-use baton_testkit::{RedisServer, within};
+use baton_testkit::{RedisServer, eventually, within};
 use tokio::time::Instant;
 
-use crate::fixture::{LATE, Site, name_of};
+use crate::fixture::{LATE, SOON, Site, name_of};
 use crate::relay::Relay;
 
 #[tokio::test]
@@ -62,4 +62,28 @@ async fn a_subscription_that_fell_silent_is_made_anew() {
     .await;
     one.cache.hints().send(Hint::RunFinished);
     within(LATE, "a hint", async { while hints.recv().await != Ok(Hint::RunFinished) {} }).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_fell_silent_is_made_anew() {
+    let server = RedisServer::start().await;
+    let relay = Relay::to(&server.url()).await;
+    let site = Site::new(server.url(), "baton").await;
+    let (one, two) = (site.process_by(&relay.url()).await, site.process().await);
+    one.publish(1).await;
+    two.live(1, LATE).await;
+    relay.fall_silent();
+    relay.speak();
+    let mut hints = two.cache.hints().subscribe();
+    eventually(SOON, "a hint to pass again", async || {
+        one.cache.hints().send(Hint::RunFinished);
+        (hints.recv().await == Ok(Hint::RunFinished)).then_some(())
+    })
+    .await;
+    eventually(SOON, "a generation to be put into Redis again", async || {
+        let next = 1 + one.number().unwrap();
+        one.publish(next).await;
+        (site.pointed_to().await == Some(next)).then_some(())
+    })
+    .await;
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use baton_domain::EventStatus;
 use baton_storage::{Result, StorageError};
-use baton_testkit::eventually;
+use baton_testkit::{eventually, within};
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::fixture::{Fixture, ends, event, everything, keyed, now, on_both};
+use crate::fixture::{Fixture, after, ends, event, everything, keyed, now, on_both};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -49,6 +49,40 @@ async fn broken_connections_are_replaced() {
         eventually(SOON, "the balance", async || passed(f.store.stats().await)).await;
     }
     assert_eq!(f.sums().await, [6, 6, 0, 0, 0, 0]);
+}
+
+/// A dispatcher is stopped (as by SIGSTOP) in the midst of a record: it must not keep its partitions from the others for ever.
+#[tokio::test]
+async fn a_process_that_is_stopped_within_a_record_is_taken_over() {
+    let f = Fixture::postgres().await;
+    let (stopped, next) = (f.owner().await, f.dispatcher().await);
+    assert!(f.store.renew_instance(next, after(500), 0).await.unwrap());
+    let fed = f.dispatches(&[1, 2]).await;
+    // A first record prepares the statements, so that the next one sends them only to run them.
+    f.store.record(stopped, &ends(&fed[1..], EventStatus::Delivered)).await.unwrap();
+    let record = ends(&fed[..1], EventStatus::Delivered);
+    let mut recording = pin!(f.store.record(stopped, &record));
+    let mut outside = PgConnection::connect(f.database.url()).await.unwrap();
+    let holding = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND state = 'idle in transaction' AND query LIKE '%FOR NO KEY UPDATE%'";
+    // The work stands still between two looks: once it has the lock, it keeps it.
+    eventually(SOON, "the record to have its lock", async || {
+        let held = sqlx::query_scalar::<_, i64>(holding).fetch_one(&mut outside).await.unwrap();
+        if held == 0 {
+            assert!(recording.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        (held == 1).then_some(())
+    })
+    .await;
+    let other = f.other_store().await;
+    let taken = within(SOON, "the partitions", other.claim_partitions(next, after(61), 64)).await.unwrap();
+    assert_eq!(taken.len(), 64);
+    // It wakes up and finds that it has written nothing.
+    let woken = recording.await;
+    assert!(matches!(woken, Err(StorageError::Unavailable(_))), "{woken:?}");
+    assert!(matches!(f.store.record(stopped, &record).await, Err(StorageError::Fenced)));
+    assert_eq!(f.sums().await, [2, 1, 0, 0, 1, 0]);
+    other.record(next, &record).await.unwrap();
 }
 
 /// Lets the work go on so many steps, then drops it.

@@ -43,6 +43,9 @@ async fn urls_that_lead_nowhere_are_told_apart() {
     for bad in ["", "mysql://x", "postgres", "postgres://host:port/x", "sqlite:x?mode=no"] {
         assert!(matches!(connect(bad).await, StorageError::BadUrl(_)), "{bad}");
     }
+    let server = std::env::var(baton_testkit::POSTGRES_URL).unwrap();
+    let error = connect(&format!("{server}_no_such_database")).await;
+    assert!(matches!(&error, StorageError::BadUrl(why) if why.contains("does not exist")), "{error:?}");
     let closed = baton_testkit::free_port();
     let error = connect(&format!("postgres://user:hunter2@127.0.0.1:{closed}/x")).await;
     assert!(matches!(error, StorageError::Unavailable(_)), "{error:?}");

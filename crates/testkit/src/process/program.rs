@@ -50,7 +50,16 @@ impl Program {
         let own = tempfile::Builder::new().prefix("baton-process-").tempdir().expect("a temporary directory");
         let dir = own.path().join("work");
         fs::create_dir(&dir).expect("a directory to run in");
-        Self { name: name.to_owned(), path, args: Vec::new(), variables: Vec::new(), through: Vec::new(), port: free_port(), own, dir }
+        Self {
+            name: name.to_owned(),
+            path,
+            args: Vec::new(),
+            variables: Vec::new(),
+            through: Vec::new(),
+            port: free_port(),
+            own,
+            dir,
+        }
     }
 
     /// With these arguments after those it has.

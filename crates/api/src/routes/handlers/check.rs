@@ -56,13 +56,12 @@ fn add(errors: &mut FieldErrors, found: &FieldErrors) {
 }
 
 fn check_id(errors: &mut FieldErrors, id: Option<i64>, stored: Option<&Saved>) {
-    match (id, stored) {
-        (Some(_), None) => errors.push("id", "is given by Baton; leave it out"),
-        (Some(id), Some(stored)) if id != stored.spec.id.0 => {
-            errors.push("id", format!("must be {}, the id in the path", stored.spec.id))
-        }
-        _ => {}
-    }
+    let wrong = match (id, stored) {
+        (Some(_), None) => "is given by Baton; leave it out".to_owned(),
+        (Some(id), Some(stored)) if id != stored.spec.id.0 => format!("must be {}, the id in the path", stored.spec.id),
+        _ => return,
+    };
+    errors.push("id", wrong);
 }
 
 /// The task, when it has what its type needs and nothing else.

@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use baton_testkit::within;
 use serde_json::Value;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::Api;
 
@@ -34,24 +33,23 @@ pub(crate) fn balanced(stats: &Value) -> [u64; 6] {
 /// Looks at the account again and again until all of `total` events have ended; how often it looked while some were under way. Checks at
 /// every look that it balances, that it has everything that was acknowledged, and that nothing that has ended comes back.
 pub(crate) async fn watch(api: Api, acknowledged: &AtomicU64, total: u64, deadline: Duration) -> (Value, usize) {
-    let watching = async {
-        let mut looks = interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut ended_before, mut under_way_looks) = (0, 0);
-        loop {
-            looks.tick().await;
-            let at_least = acknowledged.load(Ordering::SeqCst);
-            let stats = api.stats().await;
-            let [published, delivered, failed, unmatched, ..] = balanced(&stats);
-            assert!((at_least..=total).contains(&published), "{at_least} of {total} were acknowledged: {stats}");
-            let ended = delivered + failed + unmatched;
-            assert!(ended >= ended_before, "{ended_before} had ended: {stats}");
-            ended_before = ended;
-            if ended == total {
-                return (stats, under_way_looks);
-            }
-            under_way_looks += usize::from(published > ended);
+    let end = Instant::now() + deadline;
+    let mut looks = interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut ended_before, mut under_way_looks) = (0, 0);
+    loop {
+        looks.tick().await;
+        let at_least = acknowledged.load(Ordering::SeqCst);
+        let stats = api.stats().await;
+        let [published, delivered, failed, unmatched, ..] = balanced(&stats);
+        assert!((at_least..=total).contains(&published), "{at_least} of {total} were acknowledged: {stats}");
+        let ended = delivered + failed + unmatched;
+        assert!(ended >= ended_before, "{ended_before} had ended: {stats}");
+        ended_before = ended;
+        if ended == total {
+            return (stats, under_way_looks);
         }
-    };
-    within(deadline, "every event to end", watching).await
+        under_way_looks += usize::from(published > ended);
+        assert!(Instant::now() < end, "waited {deadline:?} for {total} events to end: {stats}");
+    }
 }

@@ -1,0 +1,127 @@
+//! The fault suite: runs Baton's programs under load, does to them and to what they stand on whatever an operator will meet, and accounts
+//! for every event. Nothing here knows Baton's crates: it sees what a publisher and a receiver see.
+
+mod api;
+mod disk;
+mod embedded;
+mod fault;
+mod load;
+mod proxy;
+mod publisher;
+mod receiving;
+mod reconcile;
+mod recovery;
+mod report;
+mod scenarios;
+mod services;
+mod verdict;
+mod workload;
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use baton_testkit::PostgresServer;
+use clap::Parser;
+use futures_util::FutureExt;
+
+use crate::report::{Machine, Row};
+use crate::scenarios::{ALL, Plan, Scenario};
+use crate::verdict::Verdict;
+
+/// Events a second of the full form, and of the short one, which runs beside other tests and without optimisation.
+const RATE: u32 = 400;
+const RATE_SHORT: u32 = 100;
+
+/// Puts Baton through faults under load and accounts for every event. The programs are those beside this one.
+#[derive(Debug, Parser)]
+#[command(name = "baton-faults", version)]
+struct Cli {
+    /// Lists the scenarios.
+    #[arg(long)]
+    list: bool,
+    /// Runs this scenario alone; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Runs the short form: four scenarios with little load.
+    #[arg(long)]
+    short: bool,
+    /// How many events are published a second.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(16..=5000))]
+    rate: Option<u32>,
+    /// Writes the table with its notes to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let cli = Cli::parse();
+    let chosen = choose(&cli)?;
+    if cli.list {
+        for scenario in chosen {
+            println!("{:<20} {}{}", scenario.name, scenario.fault, if scenario.short { " (short form)" } else { "" });
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let plan = Plan { rate: cli.rate.unwrap_or(if cli.short { RATE_SHORT } else { RATE }) };
+    tokio::select! {
+        result = run(&chosen, plan, &cli) => result,
+        // What was started is ended on the way out.
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("interrupted");
+            Ok(ExitCode::from(130))
+        }
+    }
+}
+
+fn choose(cli: &Cli) -> Result<Vec<&'static Scenario>> {
+    for name in &cli.only {
+        ensure!(ALL.iter().any(|scenario| scenario.name == name), "there is no scenario {name}; --list shows all");
+    }
+    let is_chosen = |scenario: &&Scenario| {
+        let named = cli.only.iter().any(|name| scenario.name == name);
+        named || cli.only.is_empty() && (scenario.short || !cli.short)
+    };
+    Ok(ALL.iter().filter(is_chosen).collect())
+}
+
+async fn run(chosen: &[&'static Scenario], plan: Plan, cli: &Cli) -> Result<ExitCode> {
+    let began = Instant::now();
+    let machine = Machine::here(PostgresServer::version());
+    println!("{}\n{} events a second\n", machine.line(), plan.rate);
+    let mut rows = Vec::new();
+    for scenario in chosen {
+        eprintln!("==> {}: {}", scenario.name, scenario.fault);
+        let verdict = carry_out(scenario, plan).await;
+        verdict.notes.iter().for_each(|note| eprintln!("    {note}"));
+        verdict.problems.iter().for_each(|problem| eprintln!("    FAILED: {problem}"));
+        rows.push(Row { name: scenario.name, fault: scenario.fault, passed: verdict.passed(), verdict });
+    }
+    println!("{}", report::table(&rows));
+    for row in rows.iter().filter(|row| !row.passed) {
+        println!("{} failed:", row.name);
+        row.verdict.problems.iter().for_each(|problem| println!("  {problem}"));
+    }
+    let took = began.elapsed().as_secs_f64();
+    println!("{} of {} passed in {took:.0} s", rows.iter().filter(|row| row.passed).count(), rows.len());
+    if let Some(path) = &cli.json {
+        let text = report::json(&machine, took, &rows)?;
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(if rows.iter().all(|row| row.passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs a scenario. What panics in it is its own failure, and no other's.
+async fn carry_out(scenario: &Scenario, plan: Plan) -> Verdict {
+    match AssertUnwindSafe((scenario.run)(plan)).catch_unwind().await {
+        Ok(Ok(verdict)) => verdict,
+        Ok(Err(error)) => Verdict::not_run(format!("{error:#}")),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            Verdict::not_run(text.unwrap_or("panicked").to_owned())
+        }
+    }
+}
