@@ -3,6 +3,7 @@
 mod children;
 mod ci;
 mod demo;
+mod faults;
 mod interrupt;
 mod openapi;
 mod port;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Args),
     /// Run every test of the workspace against throw-away PostgreSQL and Redis.
     Test(test::Args),
+    /// Put Baton through faults under load and account for every event.
+    Faults(faults::Args),
     /// Everything that must hold before a change goes in: format, clippy, docs, tidy, tests.
     Ci,
     /// Check what holds the project together: who may use what, sizes, links.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Faults(args) => faults::run(&args),
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
         Command::Services => services::run(),

@@ -246,7 +246,8 @@ mod tests {
     fn the_documentation_has_the_same_table() {
         let page = include_str!("../../../docs/api.md");
         let rows: Vec<_> = page.lines().filter(|line| line.starts_with("| 4") || line.starts_with("| 5")).collect();
-        let expected = Code::TABLE.map(|(code, status, meaning)| format!("| {} | `{}` | {meaning} |", status.as_u16(), code.word()));
+        let expected =
+            Code::TABLE.map(|(code, status, meaning)| format!("| {} | `{}` | {meaning} |", status.as_u16(), code.word()));
         assert_eq!(rows, expected);
     }
 

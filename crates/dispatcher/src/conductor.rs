@@ -54,8 +54,8 @@ pub(crate) enum Message {
     Recorded(Vec<(PartitionId, Arc<str>)>),
     /// Partitions were claimed.
     Acquired(Vec<PartitionId>),
-    /// So many partitions are more than the fair share.
-    Shed(usize),
+    /// The fair share is so many partitions: whatever is owned beyond it is to be given up.
+    ShedTo(usize),
     /// Another dispatcher has taken over.
     Fenced,
 }
@@ -221,7 +221,7 @@ impl Conductor {
             Message::Woken { keys, brought } => self.woken(keys, brought),
             Message::Recorded(written) => self.recorded(&written),
             Message::Acquired(partitions) => self.acquired(partitions),
-            Message::Shed(surplus) => self.shed(surplus),
+            Message::ShedTo(share) => self.shed_to(share),
             Message::Fenced => {}
         }
     }

@@ -134,11 +134,9 @@ impl Feed {
     /// Notes what a read brought, after its dispatches were taken or left. `last_taken` matters for the rest of a key: what was not taken
     /// of it is read again.
     pub(crate) fn done(&mut self, read: &Read, rows: &[FedDispatch], last_taken: Option<Seq>) {
-        let bytes: usize = rows.iter().map(|row| row.data.len()).sum();
-        let all = rows.len() < READ_EVENTS as usize && bytes < READ_BYTES;
         let last = rows.last().map(|row| row.seq);
         match &read.what {
-            What::Rest { key, .. } if all && last_taken == last => {
+            What::Rest { key, .. } if rows.len() < READ_EVENTS as usize && last_taken == last => {
                 self.lagging.remove(key);
             }
             What::Rest { key, .. } => {
@@ -148,10 +146,11 @@ impl Feed {
             }
             What::Joining(query) => {
                 if let Some(line) = self.joining.front_mut() {
-                    line.cursor = if all { query.up_to } else { last }.unwrap_or(line.cursor);
+                    line.cursor = if query.exhausted_by(rows) { query.up_to } else { last }.unwrap_or(line.cursor);
                 }
             }
-            What::Next(_) => {
+            What::Next(query) => {
+                let all = query.exhausted_by(rows);
                 if let Some(main) = &mut self.main {
                     main.cursor = last.unwrap_or(main.cursor);
                     main.fresh |= all;

@@ -8,6 +8,10 @@ use chrono::TimeDelta;
 pub(crate) const LEASE: Duration = Duration::from_secs(9);
 /// How often it gives one, and looks for partitions without an owner.
 pub(crate) const LEASE_RENEW_EVERY: Duration = Duration::from_secs(2);
+/// How long the database has to have been there before a lease that ran out counts as the sign of a death.
+pub(crate) const JUDGE_AFTER: Duration = Duration::from_secs(4);
+/// The longest time between two looks at the database that belong together.
+pub(crate) const LOOK_GAP: Duration = Duration::from_secs(5);
 /// How long before the end of its lease a dispatcher starts no more calls, since its clock and the database's way may differ.
 pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(1);
 

@@ -129,7 +129,7 @@ impl Workload {
             "task": task,
             "lane": lane.name(),
             "priority": if lane == Lane::Crm { 10 } else { 20 },
-            "timeout_ms": if lane == Lane::Rough { 1500 } else { 5000 },
+            "timeout_ms": if lane == Lane::Rough { 2500 } else { 30_000 },
             // Enough to outlive every fault, and soon enough not to look like one.
             "retry": {"max_attempts": 1000, "first_delay_ms": 150, "max_delay_ms": 300},
         })

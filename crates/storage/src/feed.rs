@@ -1,6 +1,6 @@
 //! What a dispatcher reads: unfinished dispatches in their order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use baton_domain::partition::PARTITIONS;
 use baton_domain::{EventId, GenerationNumber, HandlerId, ObjectId, PartitionId, Seq};
@@ -54,6 +54,26 @@ pub struct FeedQuery {
     pub limit: u32,
     /// Stops with the dispatch that makes the payloads reach so many bytes.
     pub bytes_max: usize,
+}
+
+impl FeedQuery {
+    /// How many dispatches of one partition are read at most.
+    fn of_each(&self) -> i64 {
+        let (limit, partitions) = (i64::from(self.limit), self.partitions.len().max(1) as i64);
+        // The owner of all reads along the primary key, whatever partition comes next.
+        if partitions == i64::from(PARTITIONS) { limit } else { (limit * 2 / partitions + 16).min(limit) }
+    }
+
+    /// Whether what the query brought is certainly all that there was. `false` means that there may be more: the answer may have been cut
+    /// by number, by size, or because one partition has much more than the others.
+    #[must_use]
+    pub fn exhausted_by(&self, rows: &[FedDispatch]) -> bool {
+        let cut_by_size =
+            rows.len() >= self.limit as usize || rows.iter().map(|row| row.data.len()).sum::<usize>() >= self.bytes_max;
+        let mut of_each: HashMap<PartitionId, i64> = HashMap::new();
+        rows.iter().for_each(|row| *of_each.entry(row.partition).or_default() += 1);
+        !cut_by_size && of_each.values().all(|count| *count < self.of_each())
+    }
 }
 
 macro_rules! fed_columns {
@@ -200,7 +220,7 @@ fn fed(rows: Vec<FedRead>) -> Result<Vec<FedDispatch>> {
 
 impl Store {
     /// Unfinished dispatches by their place. An empty answer means that there is none; a short one does not mean that there are no
-    /// more: it may have been cut by size, or because one partition has much more than the others.
+    /// more: [`FeedQuery::exhausted_by`] says so.
     ///
     /// # Errors
     /// When the database fails.
@@ -217,8 +237,7 @@ impl Store {
         let rows = if partitions.len() == usize::from(PARTITIONS.unsigned_abs()) {
             conn.fetch_all(READ_ALL, values).await?
         } else {
-            let each = (limit * 2 / partitions.len() as i64 + 16).min(limit);
-            values.extend(values![Column::ints(partitions.into_iter().map(i64::from)), each]);
+            values.extend(values![Column::ints(partitions.into_iter().map(i64::from)), query.of_each()]);
             conn.fetch_all(READ_SOME, values).await?
         };
         fed(rows)

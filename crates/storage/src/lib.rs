@@ -5,6 +5,7 @@
 //! so that a test can prepare them all on both databases.
 
 mod append;
+mod audit;
 mod catalogue;
 mod conn;
 mod db;
@@ -22,6 +23,7 @@ mod pauses;
 mod progress;
 mod record;
 mod replay;
+mod retention;
 mod search;
 mod service_runs;
 mod sql;
@@ -30,6 +32,7 @@ mod tallies;
 mod vault;
 
 pub use append::Appended;
+pub use audit::{Audit, StoredResults, audit};
 pub use db::{Store, StoreSettings};
 pub use dead_letters::{DeadLetterSearch, DeliveryState, StoredDelivery};
 pub use error::{Result, StorageError};
@@ -44,6 +47,7 @@ pub use paging::{Page, Paged};
 pub use pauses::Pause;
 pub use progress::{Progress, ProgressState};
 pub use record::{DeliveryRow, Finished, Record};
+pub use retention::{BATCH_ROWS, GENERATIONS_KEPT, Place, Removed, Sweep, Swept};
 pub use service_runs::{LastRuns, RunState, ServiceRun};
 #[doc(hidden)]
 pub use sql::Statement;
@@ -57,6 +61,7 @@ pub use vault::{Vault, VaultError};
 pub fn statements() -> Vec<Statement> {
     [
         append::STATEMENTS,
+        audit::STATEMENTS,
         catalogue::STATEMENTS,
         db::STATEMENTS,
         dead_letters::STATEMENTS,
@@ -70,6 +75,7 @@ pub fn statements() -> Vec<Statement> {
         progress::STATEMENTS,
         record::STATEMENTS,
         replay::STATEMENTS,
+        &retention::all_statements(),
         service_runs::STATEMENTS,
         stats::STATEMENTS,
         tallies::STATEMENTS,

@@ -26,7 +26,7 @@ statements! {
     /// The unfinished dispatches of events: whoever records their end waits, or has committed it.
     LOCK_UNFINISHED = {
         postgres: "
-            SELECT seq FROM dispatches WHERE seq = ANY($1) OR (event_id = ANY($2) AND seq <> event_seq) ORDER BY seq",
+            SELECT seq FROM dispatches WHERE seq = ANY($1) OR (event_id = ANY($2) AND seq <> event_seq) ORDER BY seq FOR UPDATE",
         sqlite: "
             SELECT seq FROM dispatches WHERE seq IN (SELECT value FROM json_each($1))
             UNION SELECT seq FROM dispatches WHERE event_id IN (SELECT unhex(value) FROM json_each($2)) AND seq <> event_seq",

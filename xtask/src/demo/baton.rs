@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::Signal;
+use serde::de::IgnoredAny;
 
+use super::client::Client;
 use super::progress::Lasting;
 use crate::children::Running;
 use crate::interrupt::{Interrupt, Interrupted};
@@ -17,6 +19,8 @@ use crate::workspace::{built, cargo};
 
 const BUILD: Duration = Duration::from_secs(2 * 60 * 60);
 const READY: Duration = Duration::from_secs(60);
+/// How many ports are tried.
+const PORTS_MAX: u32 = 3;
 
 /// Baton under way.
 pub(super) struct Baton {
@@ -46,7 +50,21 @@ pub(super) fn build(interrupt: &Interrupt) -> Result<()> {
 impl Baton {
     /// Starts it on a free port with its data in `folder`, and waits until it is ready.
     pub(super) fn start(interrupt: &Interrupt, folder: &Path) -> Result<Self> {
-        let (port, data, log) = (port::free()?, folder.join("baton-data"), folder.join("baton.log"));
+        let mut tries = 1;
+        loop {
+            let mut baton = Self::launch(folder, port::free()?)?;
+            let Err(error) = baton.wait_ready(interrupt) else { return Ok(baton) };
+            // Another program can have taken the port since it was looked at.
+            let too_late = baton.check().is_err() && !port::is_free(baton.port);
+            if tries == PORTS_MAX || !too_late {
+                return Err(baton.explain(error));
+            }
+            tries += 1;
+        }
+    }
+
+    fn launch(folder: &Path, port: u16) -> Result<Self> {
+        let (data, log) = (folder.join("baton-data"), folder.join("baton.log"));
         let mut command = Command::new(built().join("baton"));
         // Whatever this shell has set up for another Baton: the demo must not touch its database.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("BATON_")) {
@@ -57,19 +75,21 @@ impl Baton {
         command.env("TMPDIR", folder);
         command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
         let running = Running::start("baton", &mut command, Signal::SIGTERM)?;
-        let mut baton = Self { running, port, data, log };
-        match baton.wait_ready(interrupt) {
-            Ok(()) => Ok(baton),
-            Err(error) => Err(baton.explain(error)),
-        }
+        Ok(Self { running, port, data, log })
     }
 
     fn wait_ready(&mut self, interrupt: &Interrupt) -> Result<()> {
         let ready = interrupt.poll(READY, || {
             self.check()?;
-            Ok(ready::program(self.port).then_some(()))
+            Ok((ready::program(self.port) && self.is_own(interrupt)).then_some(()))
         })?;
         ready.with_context(|| format!("baton was not ready within {READY:?}"))
+    }
+
+    /// Whether it is this one that answers: no other takes its token.
+    fn is_own(&self, interrupt: &Interrupt) -> bool {
+        let ask = |token: String| Client::new(&self.url(), &token, interrupt).get::<IgnoredAny>("/v1/services");
+        self.token().and_then(ask).is_ok()
     }
 
     /// An error when it has ended.

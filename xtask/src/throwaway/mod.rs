@@ -95,6 +95,11 @@ impl Services {
     }
 }
 
+/// Installs PostgreSQL and Redis where they are missing.
+pub(crate) fn install_missing() -> Result<()> {
+    install::missing(true, true)
+}
+
 fn given(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|url| !url.is_empty())
 }

@@ -106,17 +106,32 @@ fn check_type(headers: &HeaderMap, types: &[&str]) -> Result<(), Problem> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = given.and_then(|value| value.split(';').next()).map(str::trim);
     if essence.is_some_and(|essence| types.iter().any(|t| essence.eq_ignore_ascii_case(t))) {
-        return Ok(());
+        return check_encoding(headers);
     }
     let given = given.map_or_else(|| "is missing".into(), |given| format!("is '{given}'"));
     let detail = format!("The header Content-Type {given}; it must be {}.", types.join(" or "));
     Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
+/// A body that is compressed would only be told to be no JSON.
+fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if !encoding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            let detail = "The header Content-Encoding is set; bodies are taken as they are, not compressed.";
+            Err(Problem::new(Code::UnsupportedMediaType, detail))
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn read(body: axum::body::Body, limit: usize) -> Result<Bytes, Problem> {
-    let in_time = tokio::time::timeout(BODY_WITHIN, read_all(body, limit)).await;
+    read_within(body, limit, BODY_WITHIN).await
+}
+
+async fn read_within(body: axum::body::Body, limit: usize, within: Duration) -> Result<Bytes, Problem> {
+    let in_time = tokio::time::timeout(within, read_all(body, limit)).await;
     in_time.unwrap_or_else(|_| {
-        let detail = format!("The body was not complete after {} seconds.", BODY_WITHIN.as_secs());
+        let detail = format!("The body was not complete after {} seconds.", within.as_secs());
         Err(Problem::new(Code::RequestTimeout, detail))
     })
 }
@@ -179,6 +194,19 @@ mod tests {
         assert!(check("application/merge-patch+json", MERGE_PATCH) && check("application/json", MERGE_PATCH));
         assert!(!check("application/merge-patch+json", JSON) && !check("text/plain", JSON) && !check("", JSON));
         assert!(check_type(&HeaderMap::new(), JSON).is_err());
+        let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for (encoding, taken) in [("identity", true), ("gzip", false)] {
+            let headers = HeaderMap::from_iter([json.clone(), (header::CONTENT_ENCODING, HeaderValue::from_static(encoding))]);
+            assert_eq!(check_type(&headers, JSON).is_ok(), taken, "{encoding}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let start = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from_static(b"{"))]);
+        let endless = axum::body::Body::from_stream(start.chain(futures_util::stream::pending()));
+        let problem = read_within(endless, 100, Duration::from_millis(10)).await.unwrap_err();
+        assert_eq!(problem.code(), Code::RequestTimeout);
     }
 
     #[tokio::test]

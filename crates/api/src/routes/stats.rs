@@ -30,7 +30,7 @@ pub(crate) struct Stats {
     retrying: i64,
     /// Deliveries that wait in their lane.
     held: u64,
-    /// The age of the oldest event that has not ended; null when all have.
+    /// The age of the oldest pending event; null when none is pending.
     #[schema(required, minimum = 0)]
     oldest_pending_seconds: Option<f64>,
     by_event: Vec<EventStats>,
@@ -56,7 +56,7 @@ impl From<StatRow> for EventStats {
     }
 }
 
-/// Shows the account of all events, the backlog, and the age of the oldest event that has not ended.
+/// Shows the account of all events, the backlog, and the age of the oldest pending event.
 #[utoipa::path(get, path = "/v1/stats", tag = TAG, responses((status = 200, body = Stats, description = "The account")))]
 async fn get_stats(
     State(state): State<ApiState>,

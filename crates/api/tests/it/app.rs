@@ -21,7 +21,7 @@ use crate::proxy::Proxy;
 
 pub(crate) const TOKEN: &str = "correct-horse-battery-staple";
 /// More than anything here takes.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 
 /// Declares a test that runs on both databases.
 macro_rules! on_both {
@@ -126,8 +126,14 @@ impl TestApp {
 
     /// Starts a dispatcher, which ends with the app.
     pub(crate) fn dispatch(&self) {
-        let settings =
-            DispatcherSettings { name: "test".into(), calls_max: 64, handler_calls_max: 16, scripts_max: 4, alone: true };
+        let settings = DispatcherSettings {
+            name: "test".into(),
+            calls_max: 64,
+            handler_calls_max: 16,
+            scripts_max: 4,
+            events_in_memory: 10_000,
+            alone: true,
+        };
         let dispatcher =
             Dispatcher::new(self.store.clone(), self.cache.clone(), self.caller.clone(), self.vault.clone(), settings);
         tokio::spawn(dispatcher.run(self.stop.clone()));
@@ -245,7 +251,7 @@ pub(crate) async fn serve(router: axum::Router, stop: CancellationToken) -> Stri
 fn client() -> reqwest::Client {
     // An error says that another test of this process has installed one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().tls_certs_only([]).timeout(Duration::from_secs(90)).build().unwrap()
+    reqwest::Client::builder().tls_certs_only([]).timeout(Duration::from_secs(120)).build().unwrap()
 }
 
 /// What came back.

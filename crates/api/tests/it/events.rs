@@ -120,6 +120,27 @@ on_both! {
 }
 
 on_both! {
+    async fn a_page_of_large_events_is_shorter_than_asked_for(app) {
+        let large = |n: usize| json!({"event": {"events_id": "clients.create", "object_id": n}, "data": {"s": "x".repeat(100_000)}});
+        for start in [0, 60] {
+            let events: Vec<_> = (start..start + 60).map(large).collect();
+            app.post("/v1/events/batch", &json!({"events": events})).await.json(StatusCode::ACCEPTED);
+        }
+        let (mut cursor, mut pages, mut seen) = (String::new(), 0, Vec::new());
+        loop {
+            let page = app.get(&format!("/v1/events?limit=200{cursor}")).await.ok();
+            seen.extend(page["items"].as_array().unwrap().iter().map(|e| e["object_id"].as_i64().unwrap()));
+            pages += 1;
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+        }
+        assert_eq!((pages, seen), (3, (0..120).rev().collect::<Vec<_>>()));
+    }
+}
+
+on_both! {
     async fn an_operators_own_type_can_be_published_at_once(app) {
         assert_eq!(app.post("/v1/events", &event("orders.paid", &json!(1))).await.refused(), ["event.events_id"]);
         app.post("/v1/event-types", &json!({"id": "orders.paid", "group": "Orders", "object_kind": "order"})).await.json(StatusCode::CREATED);

@@ -1,7 +1,5 @@
 //! A database that is slow or gone: nothing is acknowledged that is not stored, and clients learn what to do.
 
-use std::time::Duration;
-
 use axum::http::StatusCode;
 use baton_api::{AppendError, Appender};
 use baton_domain::{Catalogue, NewEvent, event};
@@ -118,6 +116,6 @@ on_both! {
         }
         assert_eq!(app.get("/v1/stats").await.ok()["published"], stored);
         // The task goes on.
-        tokio::time::timeout(Duration::from_secs(5), appender.append(vec![new_event(1)])).await.unwrap().unwrap();
+        tokio::time::timeout(SOON, appender.append(vec![new_event(1)])).await.unwrap().unwrap();
     }
 }

@@ -1,6 +1,8 @@
 //! The programs as their users meet them: processes that are spoken to over HTTP, with PostgreSQL, Redis, receivers and scripts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking, their helpers too")]
 
+mod bad_input;
+mod combined;
 mod dispatchers;
 mod documentation;
 mod embedded;
@@ -8,8 +10,11 @@ mod flask;
 mod going_live;
 mod idempotency;
 mod load;
+mod lost_redis;
 mod on_failure;
 mod one_shot;
+mod openapi;
 mod operation;
 mod rig;
 mod settings;
+mod shutdown;

@@ -2,11 +2,13 @@
 
 use baton_cache_manager::SERVICE;
 use baton_storage::RunState;
+use baton_testkit::eventually;
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::fixture::{Site, handler, on_both};
+use crate::fixture::{SOON, Site, handler, on_both};
 
 on_both!(a_run_of_a_dead_one_does_not_block_the_queue, a_run_is_left_to_its_runner_while_that_is_alive);
 
@@ -61,4 +63,30 @@ async fn one_that_was_given_up_for_dead_builds_nothing_and_works_on() {
     let (_, result) = site.done(next.id).await;
     assert_eq!(result.generation.0, 2);
     assert_eq!(site.store.run(run.id).await.unwrap().unwrap().state, RunState::Failed);
+}
+
+/// Cuts the connection that waits to write down the end of a run.
+async fn cut_who_ends_a_run(connection: &mut PgConnection) -> Option<()> {
+    let cut = "
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%service_runs SET state = $3%'";
+    let cut: Vec<bool> = sqlx::query_scalar(cut).fetch_all(connection).await.unwrap();
+    (cut == [true]).then_some(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_end_could_not_be_written_down_at_once_is_done_all_the_same() {
+    let site = Site::postgres().await;
+    let _manager = site.started().await;
+    let hold = site.hold().await;
+    let run = site.ask().await;
+    site.running(run.id).await;
+    let mut other = PgConnection::connect(site.database_url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE service_runs IN ACCESS EXCLUSIVE MODE").execute(&mut other).await.unwrap();
+    hold.release().await;
+    site.live(2).await;
+    eventually(SOON, "the end of the run", async || cut_who_ends_a_run(&mut other).await).await;
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+    let (_, result) = site.done(run.id).await;
+    assert_eq!(result.generation.0, 2);
 }

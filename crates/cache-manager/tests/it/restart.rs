@@ -37,6 +37,7 @@ async fn an_edit_is_live_after_the_restart_and_not_before(site: Site) {
     }
     let result = site.restart().await;
     assert_eq!(result.generation.0, 2);
+    assert_eq!(manager.cache.live().unwrap().number.0, 2, "published before it is answered");
     site.live_within(2, LATE).await;
     assert_eq!(site.cache.live().unwrap().handlers()[0].priority, 20);
     // Whoever must see it at once can.

@@ -19,11 +19,11 @@ impl Conductor {
         self.feed.acquire(partitions);
     }
 
-    /// Gives up some partitions to a dispatcher that has fewer.
-    pub(super) fn shed(&mut self, surplus: usize) {
-        let staying = self.owned.iter().filter(|partition| !self.leaving.contains(partition)).copied();
-        let surplus = surplus.saturating_sub(self.leaving.len());
-        let leaving = staying.take(surplus).collect();
+    /// Gives up what is more than the fair share to a dispatcher that has less. Told as what is to stay, since the request may be older than
+    /// what has been given up meanwhile.
+    pub(super) fn shed_to(&mut self, share: usize) {
+        let staying: Vec<_> = self.owned.difference(&self.leaving).copied().collect();
+        let leaving = staying.into_iter().skip(share).collect();
         self.leave_partitions(&leaving);
     }
 

@@ -87,6 +87,25 @@ fn partitions_that_were_taken_over_are_read_up_to_the_cursor_and_join_it() {
 }
 
 #[test]
+fn a_partition_with_more_than_its_part_of_a_read_is_read_on() {
+    let mut feed = up_to_date(5000);
+    feed.acquire(partitions(32..63));
+    // Far fewer than a read may bring, but all of one partition: the others may have been cut at its last.
+    let part: Vec<_> = (1..=49).map(|seq| row(seq, 40, "client/1")).collect();
+    let joining = feed.next().unwrap();
+    feed.done(&joining, &part, Some(Seq(49)));
+    let more = feed.next().unwrap();
+    assert_eq!((query(&more).after, query(&more).up_to), (Seq(49), Some(Seq(5000))));
+    feed.done(&more, &part[..48], Some(Seq(48)));
+    let joined = feed.next().unwrap();
+    assert_eq!((query(&joined).after, query(&joined).partitions.len()), (Seq(5000), 63));
+    let cut: Vec<_> = (5001..=5032).map(|seq| row(seq, 40, "client/1")).collect();
+    feed.done(&joined, &cut, Some(Seq(5032)));
+    let on = feed.next().unwrap();
+    assert!(on.may_be_recorded && query(&on).after == Seq(5032));
+}
+
+#[test]
 fn a_key_that_lags_is_passed_over_and_read_when_it_has_room() {
     let mut feed = up_to_date(100);
     feed.leave("client/1", PartitionId(1), Seq(90));

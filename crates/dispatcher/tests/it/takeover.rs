@@ -139,3 +139,26 @@ async fn what_is_recorded_is_not_repeated_after_a_takeover() {
     assert_eq!(receiver.calls_at("/last")[0].header("baton-generation"), Some("1"));
     rig.assert_balance(1).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_ran_out_while_the_database_was_away_is_no_death_but_one_that_stays_so_is() {
+    let rig = rig().await;
+    // One that could not renew for a while, as nobody could.
+    let (other, past) = (Uuid::now_v7(), Utc::now() - TimeDelta::seconds(20));
+    rig.store.register_instance(other, "dispatcher", "other", past, past + TimeDelta::seconds(9)).await.unwrap();
+    assert_eq!(rig.store.claim_partitions(other, past, 64).await.unwrap().len(), 64);
+    let first = rig.dispatcher("first");
+    eventually(PATIENCE, "the first to register", async || {
+        (rig.store.instances(Some("dispatcher")).await.unwrap().len() == 2).then_some(())
+    })
+    .await;
+    assert!(rig.store.renew_instance(other, Utc::now() + TimeDelta::seconds(1), 0).await.unwrap(), "it was taken for dead");
+    // Back again the other is left alone, until it gives no more signs of life.
+    eventually(PATIENCE, "the first to take over", async || {
+        let owners = rig.store.partition_owners().await.unwrap();
+        owners.iter().all(|(_, owner, _)| owner.is_some_and(|owner| owner != other)).then_some(())
+    })
+    .await;
+    assert!(!rig.store.renew_instance(other, Utc::now(), 0).await.unwrap());
+    first.stop().await;
+}

@@ -1,10 +1,10 @@
 //! Connections that break, and work that is given up half way.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use baton_domain::EventStatus;
+use baton_domain::{EventStatus, PartitionId};
 use baton_storage::{Result, StorageError};
 use baton_testkit::{eventually, within};
 use sqlx::{Connection, Executor, PgConnection};
@@ -51,29 +51,55 @@ async fn broken_connections_are_replaced() {
     assert_eq!(f.sums().await, [6, 6, 0, 0, 0, 0]);
 }
 
-/// A dispatcher is stopped (as by SIGSTOP) in the midst of a record: it must not keep its partitions from the others for ever.
+/// Two connections from outside: one that holds records up short of their commit, one that looks.
+struct Outside {
+    holding: PgConnection,
+    looking: PgConnection,
+}
+
+impl Outside {
+    async fn hold_results(f: &Fixture) -> Self {
+        let mut holding = PgConnection::connect(f.database.url()).await.unwrap();
+        holding.execute("BEGIN; LOCK TABLE results IN SHARE MODE").await.unwrap();
+        Self { holding, looking: PgConnection::connect(f.database.url()).await.unwrap() }
+    }
+
+    async fn let_go(&mut self) {
+        self.holding.execute("ROLLBACK").await.unwrap();
+    }
+
+    /// How many connections of the store are `active` and waiting for a lock, or `idle in transaction`.
+    async fn count(&mut self, state: &str) -> i64 {
+        let counted = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'baton'
+            AND state = $1 AND (state <> 'active' OR wait_event_type = 'Lock')";
+        sqlx::query_scalar(counted).bind(state).fetch_one(&mut self.looking).await.unwrap()
+    }
+
+    /// Lets a record go on until it is held up.
+    async fn run_into_it<F: Future>(&mut self, recording: &mut Pin<&mut F>) {
+        eventually(SOON, "the record to be held up", async || {
+            assert!(recording.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            (self.count("active").await == 1).then_some(())
+        })
+        .await;
+    }
+}
+
+/// A dispatcher is stopped (as by SIGSTOP) in the midst of a record: it must not keep its partitions from the others for ever, and what
+/// it was about to write is not written once they are taken.
 #[tokio::test]
 async fn a_process_that_is_stopped_within_a_record_is_taken_over() {
     let f = Fixture::postgres().await;
     let (stopped, next) = (f.owner().await, f.dispatcher().await);
     assert!(f.store.renew_instance(next, after(500), 0).await.unwrap());
-    let fed = f.dispatches(&[1, 2]).await;
-    // A first record prepares the statements, so that the next one sends them only to run them.
-    f.store.record(stopped, &ends(&fed[1..], EventStatus::Delivered)).await.unwrap();
-    let record = ends(&fed[..1], EventStatus::Delivered);
+    let fed = f.dispatches(&[1]).await;
+    let record = ends(&fed, EventStatus::Delivered);
+    let mut outside = Outside::hold_results(&f).await;
     let mut recording = pin!(f.store.record(stopped, &record));
-    let mut outside = PgConnection::connect(f.database.url()).await.unwrap();
-    let holding = "SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND state = 'idle in transaction' AND query LIKE '%FOR NO KEY UPDATE%'";
-    // The work stands still between two looks: once it has the lock, it keeps it.
-    eventually(SOON, "the record to have its lock", async || {
-        let held = sqlx::query_scalar::<_, i64>(holding).fetch_one(&mut outside).await.unwrap();
-        if held == 0 {
-            assert!(recording.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        }
-        (held == 1).then_some(())
-    })
-    .await;
+    outside.run_into_it(&mut recording).await;
+    // From here on nobody asks for its answers.
+    outside.let_go().await;
+    eventually(SOON, "the record to stand still", async || (outside.count("idle in transaction").await == 1).then_some(())).await;
     let other = f.other_store().await;
     let taken = within(SOON, "the partitions", other.claim_partitions(next, after(61), 64)).await.unwrap();
     assert_eq!(taken.len(), 64);
@@ -81,8 +107,29 @@ async fn a_process_that_is_stopped_within_a_record_is_taken_over() {
     let woken = recording.await;
     assert!(matches!(woken, Err(StorageError::Unavailable(_))), "{woken:?}");
     assert!(matches!(f.store.record(stopped, &record).await, Err(StorageError::Fenced)));
-    assert_eq!(f.sums().await, [2, 1, 0, 0, 1, 0]);
+    assert_eq!(f.sums().await, [1, 0, 0, 0, 1, 0]);
     other.record(next, &record).await.unwrap();
+}
+
+/// A partition is given up while a record about it is under way: the record is committed first, so that the next owner sees it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_waits_for_the_record_that_is_under_way() {
+    let f = Fixture::postgres().await;
+    let owner = f.owner().await;
+    let fed = f.dispatches(&[1]).await;
+    let record = ends(&fed, EventStatus::Delivered);
+    let mut outside = Outside::hold_results(&f).await;
+    let mut recording = pin!(f.store.record(owner, &record));
+    outside.run_into_it(&mut recording).await;
+    let store = f.store.clone();
+    let releasing = tokio::spawn(async move { store.release_partitions(owner, &PartitionId::all().collect::<Vec<_>>()).await });
+    eventually(SOON, "the release to wait", async || (outside.count("active").await == 2).then_some(())).await;
+    outside.let_go().await;
+    recording.await.unwrap();
+    releasing.await.unwrap().unwrap();
+    assert!(f.store.owned_partitions(owner).await.unwrap().is_empty());
+    assert!(f.unfinished().await.is_empty());
+    assert!(matches!(f.store.record(owner, &record).await, Err(StorageError::Fenced)));
 }
 
 /// Lets the work go on so many steps, then drops it.

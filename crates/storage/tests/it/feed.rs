@@ -70,6 +70,8 @@ async fn some_partitions_are_read_to_the_end(f: Fixture) {
             assert!(fed.len() <= limit as usize);
             after = last.seq;
             read.extend(seqs(&fed));
+            // Whoever believes that this was all must not miss anything.
+            assert!(!query.exhausted_by(&fed) || read == expected, "limit {limit}: {} of {}", read.len(), expected.len());
         }
         assert_eq!(read, expected, "limit {limit}");
     }

@@ -13,6 +13,7 @@ mod ownership;
 mod plans;
 mod record;
 mod replay;
+mod retention;
 mod schema;
 mod searches;
 mod service_runs;

@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use baton_domain::{EventId, EventStatus as Status, FieldErrors, HandlerId, Snapshot};
 use baton_handler_cache::Hint;
-use baton_storage::{EventSearch, StorageError, StoredEvent};
+use baton_storage::{EventSearch, Page, Paged, StorageError, Store, StoredEvent};
 use chrono::Utc;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -26,6 +26,10 @@ use crate::state::ApiState;
 use crate::words::{EventStatus, list};
 
 const TAG: &str = "Events";
+/// How many events are read at once for a page.
+const READ_AT_ONCE: u16 = 50;
+/// A page of so many bytes of data has no more events, even if more were asked for.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -80,8 +84,26 @@ async fn list_events(
         to: params.instant("to", query.to),
     };
     let (search, page) = params.or((search, page))?;
-    let found = state.store.search_events(&search, &page).await?;
+    let found = in_bounds(&state.store, &search, page).await?;
     Ok(Json(EventPage::of(found, Into::into)))
+}
+
+/// A page that may be shorter than asked for, when its events are large.
+async fn in_bounds(store: &Store, search: &EventSearch, mut page: Page) -> Result<Paged<StoredEvent>, StorageError> {
+    let mut all = Paged { items: Vec::new(), next_cursor: None };
+    let (mut left, mut bytes) = (page.limit, 0);
+    loop {
+        page.limit = left.min(READ_AT_ONCE);
+        let found = store.search_events(search, &page).await?;
+        left -= page.limit;
+        bytes += found.items.iter().map(|event| event.data.len()).sum::<usize>();
+        all.items.extend(found.items);
+        all.next_cursor = found.next_cursor;
+        if left == 0 || bytes >= PAGE_BYTES || all.next_cursor.is_none() {
+            return Ok(all);
+        }
+        page.cursor.clone_from(&all.next_cursor);
+    }
 }
 
 /// Shows an event with its chain and executions.

@@ -40,10 +40,6 @@ impl Installation {
         self
     }
 
-    pub(crate) fn database_url(&self) -> &str {
-        self.database.url()
-    }
-
     /// A program with every setting of the installation.
     pub(crate) fn program(&self, name: &str) -> Program {
         let (redis, prefix) = &self.redis;

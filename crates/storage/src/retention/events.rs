@@ -1,0 +1,164 @@
+//! Events that have ended, with all that belongs to them.
+
+use uuid::Uuid;
+
+use super::{Ages, At, BATCH_ROWS, Place, Removed, Swept, behind, do_not_wait_for_disk, first_id_of};
+use crate::Store;
+use crate::append::LOCK_POSITION;
+use crate::conn::Tx;
+use crate::error::Result;
+use crate::sql::{Column, statements, values};
+
+/// How many events a batch looks at: of each go its row, its result and its idempotency key.
+const PAGE: usize = BATCH_ROWS / 3;
+
+/// Whether the event of a result may go: it ended before the first instant, no dispatch of it is left, it has no delivery but letters that
+/// died before that instant, and its idempotency key is not from later than the second. Counted, since that is planned by index whatever
+/// the planner believes about the tables. An event that ended before a key is forgotten cannot have a key that is remembered.
+macro_rules! is_old {
+    ($before:literal, $keys_since:literal) => {
+        concat!(
+            "r.finished_at < ",
+            $before,
+            " AND (SELECT count(*) FROM dispatches d WHERE d.seq = r.event_seq) = 0
+              AND (SELECT count(*) FROM dispatches d WHERE d.event_id = r.event_id AND d.seq <> d.event_seq) = 0
+              AND (SELECT count(*) FROM deliveries v WHERE v.event_id = r.event_id AND (v.state || '' <> 'dead' OR v.updated_at >= ",
+            $before,
+            ")) = 0 AND (",
+            $before,
+            " <= ",
+            $keys_since,
+            " OR (SELECT count(*) FROM events e JOIN idempotency_keys k ON k.key = e.idempotency_key AND k.event_id = e.id
+                  WHERE e.seq = r.event_seq AND k.created_at > ",
+            $keys_since,
+            ") = 0)"
+        )
+    };
+}
+
+statements! {
+    /// The next events that have ended, and whether they may go.
+    ENDED_EVENTS = { both: concat!(
+        "SELECT r.event_id, r.event_seq, CAST(CASE WHEN ", is_old!("$1", "$2"), " THEN 1 ELSE 0 END AS bigint) AS old
+         FROM results r WHERE r.event_id > $3 AND r.event_id < $4 ORDER BY r.event_id LIMIT 333"
+    ) };
+    /// Those of the events that still may go.
+    STILL_OLD = {
+        postgres: concat!(
+            "SELECT r.event_id, r.event_seq, CAST(1 AS bigint) AS old FROM results r WHERE r.event_id = ANY($3) AND ", is_old!("$1", "$2")
+        ),
+        sqlite: concat!(
+            "SELECT r.event_id, r.event_seq, CAST(1 AS bigint) AS old FROM json_each($3) AS j
+             CROSS JOIN results r ON r.event_id = unhex(j.value) WHERE ", is_old!("$1", "$2")
+        ),
+    };
+    EXECUTIONS_OF = {
+        postgres: "
+            SELECT x.id FROM unnest($1::uuid[]) AS o (event_id)
+            CROSS JOIN LATERAL (SELECT id FROM executions WHERE event_id = o.event_id OFFSET 0) AS x LIMIT 1000",
+        sqlite: "
+            SELECT x.id FROM json_each($1) AS j CROSS JOIN executions x ON x.event_id = unhex(j.value) LIMIT 1000",
+    };
+    FORGET_EXECUTIONS = {
+        postgres: "DELETE FROM executions WHERE id = ANY($1)",
+        sqlite: "DELETE FROM executions WHERE id IN (SELECT unhex(value) FROM json_each($1))",
+    };
+    DEAD_LETTERS_OF = {
+        postgres: "
+            SELECT v.seq, v.handler_id FROM unnest($1::uuid[]) AS o (event_id)
+            CROSS JOIN LATERAL (SELECT seq, handler_id FROM deliveries WHERE event_id = o.event_id OFFSET 0) AS v LIMIT 1000",
+        sqlite: "
+            SELECT v.seq, v.handler_id FROM json_each($1) AS j CROSS JOIN deliveries v ON v.event_id = unhex(j.value) LIMIT 1000",
+    };
+    FORGET_DEAD_LETTERS = {
+        postgres: "
+            DELETE FROM deliveries v USING unnest($1::bigint[], $2::bigint[]) AS o (seq, handler_id)
+            WHERE v.seq = o.seq AND v.handler_id = o.handler_id",
+        sqlite: "DELETE FROM deliveries WHERE (seq, handler_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1))",
+    };
+    FORGET_KEYS_OF = {
+        postgres: "
+            DELETE FROM idempotency_keys k USING events e
+            WHERE e.seq = ANY($1) AND k.key = e.idempotency_key AND k.event_id = e.id",
+        sqlite: "
+            DELETE FROM idempotency_keys WHERE (key, event_id) IN (
+                SELECT e.idempotency_key, e.id FROM json_each($1) AS j CROSS JOIN events e ON e.seq = j.value
+                WHERE e.idempotency_key IS NOT NULL
+            )",
+    };
+    FORGET_RESULTS = {
+        postgres: "DELETE FROM results WHERE event_id = ANY($1)",
+        sqlite: "DELETE FROM results WHERE event_id IN (SELECT unhex(value) FROM json_each($1))",
+    };
+    FORGET_EVENTS = {
+        postgres: "DELETE FROM events WHERE seq = ANY($1)",
+        sqlite: "DELETE FROM events WHERE seq IN (SELECT value FROM json_each($1))",
+    };
+}
+
+#[derive(sqlx::FromRow)]
+struct Ended {
+    event_id: Uuid,
+    event_seq: i64,
+    old: i64,
+}
+
+/// First the executions of a page's old events go, as many batches as that takes, then their dead letters, then the events themselves.
+pub(super) async fn events(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
+    let (before, bound) = (ages.before, first_id_of(ages.before));
+    let mut reader = store.reader().await?;
+    let page: Vec<Ended> = reader.fetch_all(ENDED_EVENTS, values![before, ages.keys_since, place.id(), bound]).await?;
+    let old = || Column::uuids(page.iter().filter(|event| event.old == 1).map(|event| event.event_id));
+    let next = behind(&page, PAGE, |event| At::Id(event.event_id));
+    if page.iter().all(|event| event.old != 1) {
+        return Ok(Swept { removed: Removed::default(), next });
+    }
+    let executions: Vec<(Uuid,)> = reader.fetch_all(EXECUTIONS_OF, values![old()]).await?;
+    drop(reader);
+    if !executions.is_empty() {
+        let executions = forget_executions(store, executions.into_iter().map(|(id,)| id)).await?;
+        return Ok(Swept { removed: Removed { executions, ..Removed::default() }, next: Some(place) });
+    }
+    let mut conn = store.writer().await?;
+    let mut tx = conn.begin().await?;
+    do_not_wait_for_disk(&mut tx).await?;
+    // Who sends an event on its way again holds this lock from before its look at the event to the commit.
+    let _: Option<(i64,)> = tx.fetch_optional(LOCK_POSITION, vec![]).await?;
+    let page: Vec<Ended> = tx.fetch_all(STILL_OLD, values![before, ages.keys_since, old()]).await?;
+    let dead_letters = forget_dead_letters(&mut tx, &page).await?;
+    if dead_letters > 0 {
+        tx.commit().await?;
+        return Ok(Swept { removed: Removed { dead_letters, ..Removed::default() }, next: Some(place) });
+    }
+    let removed = forget(&mut tx, &page).await?;
+    tx.commit().await?;
+    Ok(Swept { removed, next })
+}
+
+/// Removes executions in a transaction of their own.
+pub(super) async fn forget_executions(store: &Store, ids: impl IntoIterator<Item = Uuid>) -> Result<u64> {
+    let mut conn = store.writer().await?;
+    let mut tx = conn.begin().await?;
+    do_not_wait_for_disk(&mut tx).await?;
+    let removed = tx.execute(FORGET_EXECUTIONS, values![Column::uuids(ids)]).await?;
+    tx.commit().await?;
+    Ok(removed)
+}
+
+async fn forget_dead_letters(tx: &mut Tx<'_>, events: &[Ended]) -> Result<u64> {
+    let of = Column::uuids(events.iter().map(|event| event.event_id));
+    let letters: Vec<(i64, i64)> = tx.fetch_all(DEAD_LETTERS_OF, values![of]).await?;
+    if letters.is_empty() {
+        return Ok(0);
+    }
+    let (seqs, handlers): (Vec<_>, Vec<_>) = letters.into_iter().unzip();
+    tx.execute(FORGET_DEAD_LETTERS, values![vec![Column::ints(seqs), Column::ints(handlers)]]).await
+}
+
+async fn forget(tx: &mut Tx<'_>, events: &[Ended]) -> Result<Removed> {
+    let seqs = || Column::ints(events.iter().map(|event| event.event_seq));
+    let idempotency_keys = tx.execute(FORGET_KEYS_OF, values![seqs()]).await?;
+    tx.execute(FORGET_RESULTS, values![Column::uuids(events.iter().map(|event| event.event_id))]).await?;
+    let events = tx.execute(FORGET_EVENTS, values![seqs()]).await?;
+    Ok(Removed { events, idempotency_keys, ..Removed::default() })
+}

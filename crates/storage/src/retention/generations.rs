@@ -1,0 +1,74 @@
+//! Generations that nothing needs any more.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{Ages, At, Place, Removed, Swept, behind, first_id_of};
+use crate::Store;
+use crate::conn::Conn;
+use crate::error::Result;
+use crate::sql::{Column, Statement, Value, statements, values};
+
+/// How many of the newest generations are always kept, whatever their age.
+pub const GENERATIONS_KEPT: usize = 20;
+
+/// How many a batch looks at: each may hold thousands of handlers.
+const PAGE: usize = 20;
+/// How many rows a batch looks through for the generations that they name.
+const NAMING_ROWS: usize = 1000;
+/// By how much the clocks of those who take part may differ, with what a dispatcher takes to hear of a new generation.
+const SLACK: TimeDelta = TimeDelta::hours(1);
+
+statements! {
+    /// The next generations that are not among the newest, and when the one after them went live.
+    OLDEST_GENERATIONS = "
+        SELECT g.number, (SELECT n.built_at FROM generations n WHERE n.number > g.number ORDER BY n.number LIMIT 1) AS superseded_at
+        FROM generations g
+        WHERE g.number > $1 AND g.number <= (SELECT number FROM generations ORDER BY number DESC LIMIT 1 OFFSET 20)
+        ORDER BY g.number LIMIT 20";
+    FIRST_PLACE_SINCE = "SELECT seq FROM events WHERE id >= $1 ORDER BY id LIMIT 1";
+    NAMED_BY_RESULTS = "SELECT generation FROM results WHERE event_id < $1 ORDER BY event_id LIMIT 1001";
+    NAMED_BY_DISPATCHES = "SELECT generation FROM dispatches WHERE seq < $1 ORDER BY seq LIMIT 1001";
+    NAMED_BY_DELIVERIES = "SELECT generation FROM deliveries WHERE seq < $1 ORDER BY seq, handler_id LIMIT 1001";
+    FORGET_GENERATIONS = {
+        postgres: "DELETE FROM generations WHERE number = ANY($1)",
+        sqlite: "DELETE FROM generations WHERE number IN (SELECT value FROM json_each($1))",
+    };
+}
+
+pub(super) async fn generations(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
+    let nothing = Swept { removed: Removed::default(), next: None };
+    let mut reader = store.reader().await?;
+    let mut page: Vec<(i64, Option<DateTime<Utc>>)> = reader.fetch_all(OLDEST_GENERATIONS, values![place.number()]).await?;
+    let next = behind(&page, PAGE, |(number, _)| At::Number(*number));
+    page.retain(|(_, superseded_at)| superseded_at.is_some_and(|at| at < ages.before));
+    let Some(superseded_at) = page.last().and_then(|(_, superseded_at)| *superseded_at) else { return Ok(nothing) };
+    let Some(named) = named(&mut reader, superseded_at).await? else { return Ok(nothing) };
+    drop(reader);
+    let old: Vec<_> = page.into_iter().map(|(number, _)| number).filter(|number| !named.contains(number)).collect();
+    let generations =
+        if old.is_empty() { 0 } else { store.writer().await?.execute(FORGET_GENERATIONS, values![Column::ints(old)]).await? };
+    Ok(Swept { removed: Removed { generations, ..Removed::default() }, next })
+}
+
+/// Which generations that were live before this instant are named by something stored. A chain runs under the generation that is live when
+/// it begins, so only what was appended before can name one. `None` where there is more of that than can be looked through at once:
+/// then that many events are kept from those days, and so are their generations.
+async fn named(reader: &mut Conn<'_>, superseded_at: DateTime<Utc>) -> Result<Option<BTreeSet<i64>>> {
+    let first: Uuid = first_id_of(superseded_at + SLACK);
+    let place: Option<(i64,)> = reader.fetch_optional(FIRST_PLACE_SINCE, values![first]).await?;
+    let place = place.map_or(i64::MAX, |(seq,)| seq);
+    let naming: [(Statement, Value<'_>); 3] =
+        [(NAMED_BY_RESULTS, first.into()), (NAMED_BY_DISPATCHES, place.into()), (NAMED_BY_DELIVERIES, place.into())];
+    let mut named = BTreeSet::new();
+    for (statement, before) in naming {
+        let rows: Vec<(Option<i64>,)> = reader.fetch_all(statement, vec![before]).await?;
+        if rows.len() > NAMING_ROWS {
+            return Ok(None);
+        }
+        named.extend(rows.into_iter().filter_map(|(number,)| number));
+    }
+    Ok(Some(named))
+}

@@ -1,0 +1,83 @@
+//! What goes by its own age: executions, idempotency keys, runs of services.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::events::forget_executions;
+use super::{Ages, At, BATCH_ROWS, Place, Removed, Swept, behind, do_not_wait_for_disk, first_id_of};
+use crate::Store;
+use crate::append::LOCK_POSITION;
+use crate::error::Result;
+use crate::sql::{Column, statements, values};
+
+statements! {
+    /// The next executions, and whether they may go: their event has ended, or is gone itself.
+    OLDEST_EXECUTIONS = "
+        SELECT x.id, CAST(CASE WHEN x.started_at < $1 AND (
+            (SELECT count(*) FROM results r WHERE r.event_id = x.event_id) > 0
+            OR (SELECT count(*) FROM events e WHERE e.id = x.event_id) = 0
+        ) THEN 1 ELSE 0 END AS bigint) AS old
+        FROM executions x WHERE x.id > $2 AND x.id < $3 ORDER BY x.id LIMIT 1000";
+    OLDEST_KEYS = "
+        SELECT key, created_at FROM idempotency_keys WHERE created_at >= $1 AND created_at < $2 ORDER BY created_at LIMIT 1000";
+    /// Not one that was given to another event in the meantime.
+    FORGET_KEYS = {
+        postgres: "DELETE FROM idempotency_keys WHERE key = ANY($1) AND created_at < $2",
+        sqlite: "DELETE FROM idempotency_keys WHERE key IN (SELECT value FROM json_each($1)) AND created_at < $2",
+    };
+    OLDEST_RUNS = "
+        SELECT s.id, s.asked_at, CAST(CASE WHEN s.state IN ('done', 'failed') AND s.finished_at < $1 AND s.id <> (
+            SELECT max(l.id) FROM service_runs l WHERE l.service = s.service AND l.state IN ('done', 'failed')
+        ) THEN 1 ELSE 0 END AS bigint) AS old
+        FROM service_runs s WHERE s.id > $2 ORDER BY s.id LIMIT 1000";
+    FORGET_RUNS = {
+        postgres: "DELETE FROM service_runs WHERE id = ANY($1)",
+        sqlite: "DELETE FROM service_runs WHERE id IN (SELECT value FROM json_each($1))",
+    };
+}
+
+pub(super) async fn executions(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
+    let values = values![ages.before, place.id(), first_id_of(ages.before)];
+    let page: Vec<(Uuid, i64)> = store.reader().await?.fetch_all(OLDEST_EXECUTIONS, values).await?;
+    let old: Vec<_> = page.iter().filter(|(_, old)| *old == 1).map(|(id, _)| *id).collect();
+    let next = behind(&page, BATCH_ROWS, |(id, _)| At::Id(*id));
+    let executions = if old.is_empty() { 0 } else { forget_executions(store, old).await? };
+    Ok(Swept { removed: Removed { executions, ..Removed::default() }, next })
+}
+
+pub(super) async fn idempotency_keys(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
+    let values = values![place.instant(), ages.before];
+    let page: Vec<(String, DateTime<Utc>)> = store.reader().await?.fetch_all(OLDEST_KEYS, values).await?;
+    // Those of the same instant as the last go with the next batch.
+    let next = behind(&page, BATCH_ROWS, |(_, created_at)| At::Instant(*created_at));
+    if page.is_empty() {
+        return Ok(Swept { removed: Removed::default(), next });
+    }
+    let mut conn = store.writer().await?;
+    let mut tx = conn.begin().await?;
+    do_not_wait_for_disk(&mut tx).await?;
+    // Publishers that use keys again change their rows in an order of their own.
+    let _: Option<(i64,)> = tx.fetch_optional(LOCK_POSITION, vec![]).await?;
+    let keys = Column::texts(page.iter().map(|(key, _)| key.as_str()));
+    let idempotency_keys = tx.execute(FORGET_KEYS, values![keys, ages.before]).await?;
+    tx.commit().await?;
+    Ok(Swept { removed: Removed { idempotency_keys, ..Removed::default() }, next })
+}
+
+#[derive(sqlx::FromRow)]
+struct Run {
+    id: i64,
+    asked_at: DateTime<Utc>,
+    old: i64,
+}
+
+pub(super) async fn service_runs(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
+    let page: Vec<Run> = store.reader().await?.fetch_all(OLDEST_RUNS, values![ages.before, place.number()]).await?;
+    // What was asked for later cannot have ended before.
+    let next = behind(&page, BATCH_ROWS, |run| At::Number(run.id));
+    let next = next.filter(|_| page.last().is_some_and(|run| run.asked_at < ages.before));
+    let old: Vec<_> = page.iter().filter(|run| run.old == 1).map(|run| run.id).collect();
+    let service_runs =
+        if old.is_empty() { 0 } else { store.writer().await?.execute(FORGET_RUNS, values![Column::ints(old)]).await? };
+    Ok(Swept { removed: Removed { service_runs, ..Removed::default() }, next })
+}
