@@ -56,7 +56,7 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     let admin_token =
         required(cli.admin.admin_token, "BATON_ADMIN_TOKEN", "it is what clients of the API prove themselves with")?;
     let caller = Caller::new(CallerSettings {
-        policy: AddressPolicy::new(cli.targets.allow_targets, cli.listen.listen.ip().is_loopback()),
+        policy: AddressPolicy::new(cli.targets.allow_targets.0, cli.listen.listen.ip().is_loopback()),
         script_root: cli.targets.script_root,
         scripts_max: cli.targets.scripts_max as usize,
         user_agent: concat!("Baton/", env!("CARGO_PKG_VERSION")).into(),

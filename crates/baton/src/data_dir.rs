@@ -12,6 +12,9 @@ use baton_storage::Vault;
 use clap::Args;
 use rand::RngExt;
 
+/// The file of the embedded database.
+const DATABASE: &str = "baton.db";
+
 /// Bytes of randomness in a generated token.
 const TOKEN_BYTES: usize = 32;
 
@@ -27,6 +30,7 @@ pub(crate) struct DataDirArgs {
 pub(crate) struct DataDir {
     path: PathBuf,
     _lock: File,
+    database_lock: Option<File>,
 }
 
 impl DataDir {
@@ -37,12 +41,25 @@ impl DataDir {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join("lock"));
         let lock = lock.with_context(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock, database_lock: None }),
             Err(TryLockError::WouldBlock) => {
                 bail!("another baton process works on {}; stop it, or set BATON_DATA_DIR to another folder", path.display())
             }
             Err(TryLockError::Error(error)) => Err(error).with_context(failed),
         }
+    }
+
+    /// Locks a SQLite database that lies elsewhere: one process a database, whatever its folder.
+    pub(crate) fn lock_database(&mut self, url: &str) -> anyhow::Result<()> {
+        let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
+        let path = format!("{}.lock", path.split('?').next().unwrap_or(path));
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let lock = lock.with_context(|| format!("cannot make {path} (BATON_DATABASE_URL)"))?;
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            bail!("another baton process works on the database of BATON_DATABASE_URL; stop it first");
+        }
+        self.database_lock = Some(lock);
+        Ok(())
     }
 
     /// The embedded database.
@@ -67,15 +84,22 @@ impl DataDir {
         kept_or_made(&self.admin_token_path(), || URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; TOKEN_BYTES]>()))
     }
 
-    /// The key of the secrets at rest, made at the first start.
+    /// The key of the secrets at rest, made at the first start. Refuses to make a new one beside a database whose secrets it could not open.
     pub(crate) fn secret_key(&self) -> anyhow::Result<String> {
-        kept_or_made(&self.path.join("secret-key"), Vault::generate_key)
+        let path = self.path.join("secret-key");
+        if !path.exists() && self.path.join(DATABASE).exists() {
+            bail!(
+                "{} is gone, and with it what opens the secrets in {DATABASE}; put it back, or set BATON_SECRET_KEY",
+                path.display()
+            );
+        }
+        kept_or_made(&path, Vault::generate_key)
     }
 }
 
 /// The embedded database of a folder.
 pub(crate) fn database_url(data_dir: &Path) -> String {
-    format!("sqlite:{}", data_dir.join("baton.db").display())
+    format!("sqlite:{}", data_dir.join(DATABASE).display())
 }
 
 /// What a file holds; made, written with mode 0600, when it is not there.
@@ -119,6 +143,9 @@ mod tests {
         for file in ["admin-token", "secret-key"] {
             assert_eq!(fs::metadata(path.join(file)).unwrap().permissions().mode() & 0o777, 0o600);
         }
+        fs::write(path.join("baton.db"), "").unwrap();
+        fs::remove_file(path.join("secret-key")).unwrap();
+        assert!(dir.secret_key().unwrap_err().to_string().contains("BATON_SECRET_KEY"));
         fs::write(path.join("admin-token"), "\n").unwrap();
         assert!(dir.admin_token().unwrap_err().to_string().contains("is empty"));
     }

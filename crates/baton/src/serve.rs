@@ -21,18 +21,20 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     telemetry::init(&args.log)?;
     let stop = shutdown::on_signals()?;
     let embedded = args.installation.database.database_url.as_ref().is_none_or(|url| !url.is_postgres());
-    // The folder is locked even where the database is elsewhere in it: one process an embedded installation.
-    let folder = if embedded { Some(DataDir::open(&args.data_dir.data_dir)?) } else { None };
+    let mut folder = if embedded { Some(DataDir::open(&args.data_dir.data_dir)?) } else { None };
+    if let (Some(folder), Some(url)) = (&mut folder, &args.installation.database.database_url) {
+        folder.lock_database(url.expose())?;
+    }
     let admin_token = admin_token(&args, folder.as_ref())?;
     let caller = caller(&args, folder.as_ref())?;
     let installation = open(&args, folder.as_ref(), &stop).await?;
     let listener = ops::bind(args.listen.listen).await?;
-    if let Some(folder) = &folder {
-        let token = folder.admin_token_path();
-        tracing::info!(listen = %args.listen.listen, docs = %format!("http://{}/docs", args.listen.listen), admin_token = %token.display(), "baton started");
-    } else {
-        tracing::info!(listen = %args.listen.listen, "baton started");
-    }
+    let docs = format!("http://{}/docs", args.listen.listen);
+    let token = match &folder {
+        Some(folder) if args.admin.admin_token.is_none() => folder.admin_token_path().display().to_string(),
+        _ => "as set by BATON_ADMIN_TOKEN".into(),
+    };
+    tracing::info!(listen = %args.listen.listen, docs, admin_token = token, "baton started");
     run(&args, installation, caller, admin_token, embedded, listener, stop).await
 }
 
@@ -91,7 +93,7 @@ fn caller(args: &ServeArgs, folder: Option<&DataDir>) -> anyhow::Result<Caller> 
         (None, None) => None,
     };
     Ok(Caller::new(CallerSettings {
-        policy: AddressPolicy::new(allow_targets.iter().copied(), args.listen.listen.ip().is_loopback()),
+        policy: AddressPolicy::new(allow_targets.0.iter().copied(), args.listen.listen.ip().is_loopback()),
         script_root,
         scripts_max: *scripts_max as usize,
         user_agent: concat!("Baton/", env!("CARGO_PKG_VERSION")).into(),

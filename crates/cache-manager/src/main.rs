@@ -52,10 +52,15 @@ async fn main() -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Healthcheck) => ops::check_ready(cli.listen.listen).await,
         Some(Command::Restart { wait, json }) => {
-            let stop = CancellationToken::new();
             let within = Duration::from_secs(wait);
-            let installation = tokio::time::timeout(within, cli.installation.open(&stop)).await;
-            let installation = installation.with_context(|| format!("the database gave no answer within {wait} s"))??;
+            let patience = CancellationToken::new();
+            let end = patience.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(within).await;
+                end.cancel();
+            });
+            let installation = cli.installation.open(&patience).await;
+            let installation = installation.with_context(|| format!("the installation could not be opened within {wait} s"))?;
             restart(&installation, within, json).await
         }
         None => serve(cli).await,

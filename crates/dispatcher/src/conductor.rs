@@ -121,6 +121,8 @@ pub(crate) struct Conductor {
     timers: Timers,
     feed: Feed,
     reading: bool,
+    /// No read begins before: the database failed the last one.
+    read_not_before: Instant,
     owned: HashSet<PartitionId>,
     /// Partitions that are being given up: nothing more is started there.
     leaving: HashSet<PartitionId>,
@@ -148,6 +150,7 @@ impl Conductor {
             timers: Timers::default(),
             feed: Feed::default(),
             reading: false,
+            read_not_before: Instant::now(),
             owned: HashSet::new(),
             leaving: HashSet::new(),
             busy: HashMap::new(),
@@ -297,7 +300,7 @@ impl Conductor {
     }
 
     fn count(&self) {
-        let held: usize = self.objects.values().map(|object| object.queue.held_by_lane()).sum();
+        let held: usize = self.objects.values().map(|object| object.queue.waiting(|handler| self.holds.is_held(handler))).sum();
         let held = held + self.away.len();
         self.tools.held.store(held as u64, Ordering::Relaxed);
         metrics::gauge!("baton_deliveries_held").set(held as f64);

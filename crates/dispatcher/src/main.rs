@@ -45,7 +45,7 @@ async fn main() -> anyhow::Result<()> {
     telemetry::init(&cli.log)?;
     let stop = shutdown::on_signals()?;
     let caller = Caller::new(CallerSettings {
-        policy: AddressPolicy::new(cli.targets.allow_targets, cli.listen.listen.ip().is_loopback()),
+        policy: AddressPolicy::new(cli.targets.allow_targets.0, cli.listen.listen.ip().is_loopback()),
         script_root: cli.targets.script_root,
         scripts_max: cli.targets.scripts_max as usize,
         user_agent: concat!("Baton/", env!("CARGO_PKG_VERSION")).into(),

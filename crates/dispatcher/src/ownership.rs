@@ -170,18 +170,20 @@ async fn partitions_hint(hints: &mut broadcast::Receiver<Hint>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn who_has_just_found_the_database_does_not_judge() {
         let start = Instant::now();
         let mut looks = Looks::default();
-        let mut look = |looks: &mut Looks, at: std::time::Duration| {
+        let look = |looks: &mut Looks, at: Duration| {
             looks.succeeded(start + at);
             looks.can_judge()
         };
         assert!(!looks.can_judge());
-        assert!(!look(&mut looks, std::time::Duration::ZERO));
+        assert!(!look(&mut looks, Duration::ZERO));
         assert!(!look(&mut looks, JUDGE_AFTER / 2));
         assert!(look(&mut looks, JUDGE_AFTER));
         // A look that failed, and one that comes late, as after a stall of the whole machine.

@@ -10,18 +10,8 @@ use crate::handler::{HandlerStatus, OnFailure, PRIORITY_DEFAULT, TIMEOUT_MS, TIM
 use crate::limits::{ARGS_MAX, HEADER_VALUE_MAX, HEADERS_MAX, NAME_MAX, NOTES_MAX, TEXT_MAX};
 use crate::retry::RetryPolicy;
 
-/// Request headers that Baton sets itself; an operator's cannot take their place.
-const OWN_HEADERS: [&str; 9] = [
-    "baton-attempt",
-    "baton-generation",
-    "baton-handler",
-    "content-length",
-    "content-type",
-    "host",
-    "transfer-encoding",
-    "connection",
-    "user-agent",
-];
+/// Request headers that Baton sets itself, beside `baton-…` and `webhook-…`; an operator's cannot take their place.
+const OWN_HEADERS: [&str; 6] = ["content-length", "content-type", "host", "transfer-encoding", "connection", "user-agent"];
 
 /// A handler as it was typed. `None` means that the field was not given.
 #[derive(Debug, Clone, Default)]
@@ -229,7 +219,7 @@ fn check_headers(
         let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
         if name.is_empty() || name.len() > 100 || !name.bytes().all(token) {
             errors.push(&field, "is not a header name");
-        } else if OWN_HEADERS.contains(&lower.as_str()) || lower.starts_with("webhook-") {
+        } else if OWN_HEADERS.contains(&lower.as_str()) || lower.starts_with("webhook-") || lower.starts_with("baton-") {
             errors.push(&field, "is set by Baton itself");
         }
         if let Some(value) = &value

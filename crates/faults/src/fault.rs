@@ -9,9 +9,6 @@ use tokio::time::Instant;
 const UNRECORDED: Duration = Duration::from_secs(1);
 /// How long a call of a process that is gone may still be on its way through the machine.
 const ON_ITS_WAY: Duration = Duration::from_millis(500);
-/// How long a dispatcher without its database goes on calling: its lease.
-const LEASE: Duration = Duration::from_secs(9);
-
 /// Recovery after a process was killed or stalled.
 pub(crate) const KILL_LIMIT: Duration = Duration::from_secs(15);
 /// Recovery after the return of a database or a Redis.
@@ -20,6 +17,8 @@ pub(crate) const RETURN_LIMIT: Duration = Duration::from_secs(5);
 /// One fault.
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
+    /// When it struck.
+    pub at: Instant,
     /// From when recovery counts: the blow itself, or the end of an outage.
     pub from: Instant,
     /// How long recovery may take.
@@ -31,33 +30,33 @@ pub(crate) struct Fault {
 impl Fault {
     /// A process that was killed, or stalled for longer than its lease, at this instant.
     pub(crate) fn killed(at: Instant) -> Self {
-        Self { from: at, limit: Some(KILL_LIMIT), unrecorded: Some((at - UNRECORDED, at + ON_ITS_WAY)) }
+        Self { at, from: at, limit: Some(KILL_LIMIT), unrecorded: Some((at - UNRECORDED, at + ON_ITS_WAY)) }
     }
 
     /// A process that was asked to end and started again at this instant: nothing is to be repeated.
     pub(crate) fn asked(at: Instant) -> Self {
-        Self { from: at, limit: Some(KILL_LIMIT), unrecorded: None }
+        Self { at, from: at, limit: Some(KILL_LIMIT), unrecorded: None }
     }
 
-    /// A database that was away between these instants: what was called meanwhile could not be recorded.
+    /// A database that was away between these instants. What it had not yet written down is gone; the results of what was called
+    /// while it was away wait in memory and are recorded when it is back.
     pub(crate) fn database_away(gone: Instant, back: Instant) -> Self {
-        let last = back.min(gone + LEASE) + ON_ITS_WAY;
-        Self { from: back, limit: Some(RETURN_LIMIT), unrecorded: Some((gone - UNRECORDED, last)) }
+        Self { at: gone, from: back, limit: Some(RETURN_LIMIT), unrecorded: Some((gone - UNRECORDED, gone + ON_ITS_WAY)) }
     }
 
-    /// A dispatcher cut off from its database at this instant, for longer than its lease.
+    /// A dispatcher cut off from its database at this instant, for longer than its lease: what it had in its hands is called by others.
     pub(crate) fn cut_off(at: Instant) -> Self {
-        Self { from: at, limit: Some(KILL_LIMIT), unrecorded: Some((at - UNRECORDED, at + LEASE)) }
+        Self { at, from: at, limit: Some(KILL_LIMIT), unrecorded: Some((at - UNRECORDED, at + UNRECORDED)) }
     }
 
     /// A Redis that came back at this instant. Nothing may be repeated for want of it.
     pub(crate) fn redis_back(at: Instant) -> Self {
-        Self { from: at, limit: Some(RETURN_LIMIT), unrecorded: None }
+        Self { at, from: at, limit: Some(RETURN_LIMIT), unrecorded: None }
     }
 
     /// A receiver that went away and came back. Calls that it took just before may not have been answered.
     pub(crate) fn receiver_away(gone: Instant, back: Instant) -> Self {
-        Self { from: back, limit: None, unrecorded: Some((gone - ON_ITS_WAY, gone + ON_ITS_WAY)) }
+        Self { at: gone, from: back, limit: None, unrecorded: Some((gone - ON_ITS_WAY, gone + ON_ITS_WAY)) }
     }
 
     /// Whether a call that was made at this instant may have been repeated because of it.

@@ -46,6 +46,8 @@ pub(crate) struct Account {
     pub out_of_order: usize,
     /// Calls of events that nobody published, or that came to nothing they should.
     pub strange: usize,
+    /// From when to when the explained ones were made first, in seconds from their fault.
+    pub explained_from: Option<(f64, f64)>,
     /// Some of all that, for a person.
     pub examples: Vec<String>,
     /// From each event's birth to its last arrival.
@@ -139,14 +141,17 @@ impl Account {
 
     /// A call after the one that was final. Each fault explains one.
     fn repeat(&mut self, call: &Seen, first: Instant, times: usize, faults: &[Fault]) {
+        let from = faults.iter().map(|fault| signed(first, fault.at)).min_by(|a, b| a.abs().total_cmp(&b.abs()));
         if times <= faults.iter().filter(|fault| fault.explains(first)).count() {
             self.explained += 1;
+            let from = from.unwrap_or_default();
+            let (least, most) = self.explained_from.unwrap_or((from, from));
+            self.explained_from = Some((least.min(from), most.max(from)));
             return;
         }
         self.unexplained += 1;
         let later = call.at.duration_since(first).as_secs_f64();
-        let after = faults.iter().map(|fault| signed(first, fault.from)).min_by(|a, b| a.abs().total_cmp(&b.abs()));
-        let after = after.map(|s| format!(", which was made {s:+.2} s from the fault")).unwrap_or_default();
+        let after = from.map(|s| format!(", which was made {s:+.2} s from the fault")).unwrap_or_default();
         let Seen { lane, object, n, .. } = call;
         self.example(format!(
             "event {n} of object {object} came to {} again, {later:.2} s after the call that was final{after}",

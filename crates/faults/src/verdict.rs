@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -17,6 +18,9 @@ use crate::workload::{Kind, Lane, Workload};
 
 /// The most memory that a process may have had, in MB.
 const MEMORY_MAX: u64 = 200;
+
+/// What a dispatcher says when it finds that another has what was its own.
+pub(crate) const FENCED: &str = "another dispatcher has taken over";
 
 /// The figures of a scenario, and what is wrong with them.
 #[derive(Debug, Default, Serialize)]
@@ -97,9 +101,24 @@ pub(crate) async fn conclude_with(
     verdict.judge_calls(&account);
     verdict.judge_recovery(&account, faults);
     verdict.judge_balance(&ended, &workload);
+    let logs: Vec<_> = processes.iter().map(|(name, process)| (name.clone(), process.output())).collect();
     verdict.judge_processes(processes);
+    verdict.judge_logs(&logs);
     verdict.describe(&ended, &account);
+    if !verdict.passed() {
+        let folder = keep(&logs)?;
+        verdict.problems.push(format!("what the programs wrote is in {}", folder.display()));
+    }
     Ok(verdict)
+}
+
+/// Writes down what the programs wrote, for whoever looks into a failure.
+fn keep(logs: &[(String, String)]) -> Result<PathBuf> {
+    let folder = tempfile::Builder::new().prefix("baton-faults-").tempdir()?.keep();
+    for (name, log) in logs {
+        fs::write(folder.join(format!("{name}.log")), log)?;
+    }
+    Ok(folder)
 }
 
 impl Verdict {
@@ -165,15 +184,6 @@ impl Verdict {
             if let Some(status) = process.exited() {
                 self.problems.push(format!("{name} has ended by itself ({status})"));
             }
-            let output = process.output();
-            if let Some(line) = output.lines().find(|line| line.contains("panicked at")) {
-                self.problems.push(format!("{name}: {line}"));
-            }
-            let errors = output.lines().filter(|line| line.contains(" ERROR ")).count();
-            if errors > 0 {
-                let first = output.lines().find(|line| line.contains(" ERROR ")).unwrap_or_default();
-                self.notes.push(format!("{name} logged {errors} errors, as in {}", first.trim()));
-            }
             let peak = peak_memory(process).unwrap_or_default();
             most = most.max((peak, name));
         }
@@ -184,10 +194,30 @@ impl Verdict {
         }
     }
 
+    fn judge_logs(&mut self, logs: &[(String, String)]) {
+        for (name, log) in logs {
+            if let Some(line) = log.lines().find(|line| line.contains("panicked at")) {
+                self.problems.push(format!("{name}: {line}"));
+            }
+            let count = |what: &str| log.matches(what).count();
+            let (errors, fenced) = (count(" ERROR "), count(FENCED));
+            if errors > 0 {
+                let first = log.lines().find(|line| line.contains(" ERROR ")).unwrap_or_default();
+                self.notes.push(format!("{name} logged {errors} errors, as in {}", first.trim()));
+            }
+            if fenced > 0 {
+                self.notes.push(format!("{name} was taken over {fenced} times"));
+            }
+        }
+    }
+
     fn describe(&mut self, ended: &Ended, account: &Account) {
         let repeats: Vec<_> = ended.publications.repeats.iter().map(|(reason, times)| format!("{reason} {times}x")).collect();
         if !repeats.is_empty() {
             self.notes.push(format!("publishers had to repeat: {}", repeats.join(", ")));
+        }
+        if let Some((least, most)) = account.explained_from {
+            self.notes.push(format!("repeated calls had been made {least:+.2} s to {most:+.2} s from the fault"));
         }
         let mut took: Vec<Duration> = account.lives.iter().map(|(born, done)| done.saturating_duration_since(*born)).collect();
         took.sort_unstable();

@@ -1,5 +1,6 @@
 //! What every program of an installation opens first: its database, its key, and what carries generations and hints.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use baton_runtime::settings::{DatabaseArgs, RedisArgs, SecretKeyArgs};
@@ -51,6 +52,11 @@ pub enum OpenError {
         /// What it is needed for.
         why: &'static str,
     },
+    /// A SQLite database cannot be shared by services.
+    #[error(
+        "BATON_DATABASE_URL must be postgres:… for a service; SQLite is for `baton serve`, which does everything in one process"
+    )]
+    NotShared,
     /// `BATON_SECRET_KEY` is not a key.
     #[error("BATON_SECRET_KEY cannot be used: {0}")]
     BadKey(#[source] VaultError),
@@ -61,8 +67,8 @@ pub enum OpenError {
     #[error("BATON_DATABASE_URL cannot be used: {0}")]
     BadDatabase(#[source] StorageError),
     /// The program was asked to stop while it waited.
-    #[error("stopped while waiting for the database")]
-    Stopped,
+    #[error("stopped while waiting for the database: {0}")]
+    Stopped(String),
 }
 
 impl InstallationArgs {
@@ -75,6 +81,9 @@ impl InstallationArgs {
             setting: "BATON_DATABASE_URL",
             why: "services share a PostgreSQL database, postgres://user:password@host:port/database",
         })?;
+        if !url.is_postgres() {
+            return Err(OpenError::NotShared);
+        }
         let redis = self.redis.redis_url.as_ref().ok_or(OpenError::Missing {
             setting: "BATON_REDIS_URL",
             why: "services share a Redis, redis://host:port/database",
@@ -108,20 +117,23 @@ enum NotYet {
 /// # Errors
 /// `BadDatabase` when the URL cannot be used, `Stopped` when `stop` came first.
 pub async fn wait_for_store(settings: &StoreSettings, stop: &CancellationToken) -> Result<Store, OpenError> {
-    let attempt = || async {
-        let store = match tokio::time::timeout(CONNECT_WITHIN, Store::connect(settings)).await {
-            Err(_) => return Err(NotYet::NoAnswer),
-            // What no waiting can mend is handed through.
-            Ok(Err(error @ StorageError::BadUrl(_))) => return Ok(Err(error)),
-            Ok(Err(error)) => return Err(NotYet::Unreachable(error)),
-            Ok(Ok(store)) => store,
-        };
-        match store.pending_migrations().await {
-            Ok(pending) if pending.is_empty() => Ok(Ok(store)),
-            Ok(_) => Err(NotYet::Unmigrated),
-            Err(error) => Err(NotYet::Unreachable(error)),
-        }
+    let last = RefCell::new(String::from("it was not asked yet"));
+    let attempt = async || try_store(settings).await.inspect_err(|reason| *last.borrow_mut() = reason.to_string());
+    let opened = when_possible("the database", stop, attempt).await;
+    opened.ok_or_else(|| OpenError::Stopped(last.take()))?.map_err(OpenError::BadDatabase)
+}
+
+/// Connects to a database that is there and migrated. What no waiting can mend is an inner error.
+async fn try_store(settings: &StoreSettings) -> Result<Result<Store, StorageError>, NotYet> {
+    let store = match tokio::time::timeout(CONNECT_WITHIN, Store::connect(settings)).await {
+        Err(_) => return Err(NotYet::NoAnswer),
+        Ok(Err(error @ StorageError::BadUrl(_))) => return Ok(Err(error)),
+        Ok(Err(error)) => return Err(NotYet::Unreachable(error)),
+        Ok(Ok(store)) => store,
     };
-    let opened = when_possible("the database", stop, attempt).await.ok_or(OpenError::Stopped)?;
-    opened.map_err(OpenError::BadDatabase)
+    match store.pending_migrations().await {
+        Ok(pending) if pending.is_empty() => Ok(Ok(store)),
+        Ok(_) => Err(NotYet::Unmigrated),
+        Err(error) => Err(NotYet::Unreachable(error)),
+    }
 }

@@ -136,6 +136,7 @@ impl HandlerCache {
                 tracing::debug!(%error, "the live generation could not be looked up");
             } else if ticks % REFILL_EVERY == 1 {
                 self.refill().await;
+                self.measure().await;
             }
         }
         if let Some(carrying) = carrying {
@@ -163,6 +164,14 @@ impl HandlerCache {
             tracing::debug!(%error, "no generation from Redis, asking the database");
             None
         })
+    }
+
+    /// The age of what has waited longest: the first thing to alert on.
+    async fn measure(&self) {
+        if let Ok(backlog) = self.shared.store.backlog().await {
+            let age = backlog.oldest_pending.and_then(|at| (chrono::Utc::now() - at).to_std().ok()).unwrap_or_default();
+            metrics::gauge!("baton_oldest_pending_seconds").set(age.as_secs_f64());
+        }
     }
 
     /// Puts the live generation back into a Redis that was emptied, lost it, or is behind.

@@ -175,8 +175,8 @@ pub struct TargetArgs {
     pub script_root: Option<PathBuf>,
 
     /// Networks beside public ones that HTTP handlers may reach, as CIDRs joined by commas: 10.0.0.0/8,fd00::/8.
-    #[arg(long, env = "BATON_ALLOW_TARGETS", value_name = "BATON_ALLOW_TARGETS", value_delimiter = ',', value_parser = network)]
-    pub allow_targets: Vec<IpNet>,
+    #[arg(long, env = "BATON_ALLOW_TARGETS", value_name = "BATON_ALLOW_TARGETS", default_value = "", hide_default_value = true)]
+    pub allow_targets: Networks,
 
     /// How many scripts may run at once.
     #[arg(long, env = "BATON_SCRIPTS_MAX", value_name = "BATON_SCRIPTS_MAX", default_value_t = 16,
@@ -184,8 +184,20 @@ pub struct TargetArgs {
     pub scripts_max: u32,
 }
 
+/// A list of networks; empty for none.
+#[derive(Debug, Clone, Default)]
+pub struct Networks(pub Vec<IpNet>);
+
+impl FromStr for Networks {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        let networks = value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(network);
+        networks.collect::<Result<_, _>>().map(Self)
+    }
+}
+
 fn network(value: &str) -> Result<IpNet, String> {
-    let value = value.trim();
     // A single address stands for itself.
     value
         .parse::<IpNet>()
@@ -197,12 +209,24 @@ fn network(value: &str) -> Result<IpNet, String> {
 #[derive(Debug, Clone, Args)]
 pub struct LogArgs {
     /// What is logged: a level, or levels by module as in info,baton_dispatcher=debug.
-    #[arg(long, env = "BATON_LOG", value_name = "BATON_LOG", default_value = "info")]
+    #[arg(long, env = "BATON_LOG", value_name = "BATON_LOG", default_value = "info", value_parser = log_filter)]
     pub log: String,
 
     /// How it is written.
     #[arg(long, env = "BATON_LOG_FORMAT", value_name = "BATON_LOG_FORMAT", default_value = "pretty")]
     pub log_format: LogFormat,
+}
+
+/// A word that is no level would silence the whole log: it counts as the name of a module that logs everything.
+fn log_filter(value: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for directive in value.split(',').map(str::trim) {
+        let level = directive.rsplit_once('=').map_or(directive, |(_, level)| level);
+        if !LEVELS.contains(&level.to_ascii_lowercase().as_str()) {
+            return Err(format!("'{directive}' has no level; an example is info,baton_dispatcher=debug"));
+        }
+    }
+    Ok(value.into())
 }
 
 /// The forms of the log.
@@ -254,6 +278,7 @@ mod tests {
             ("--allow-targets", "10.0.0.0/40", "BATON_ALLOW_TARGETS"),
             ("--scripts-max", "0", "BATON_SCRIPTS_MAX"),
             ("--log-format", "xml", "BATON_LOG_FORMAT"),
+            ("--log", "inof", "BATON_LOG"),
             ("--secret-key", " ", "BATON_SECRET_KEY"),
         ] {
             let error = All::try_parse_from(["baton", flag, value]).unwrap_err().to_string();
@@ -272,6 +297,7 @@ mod tests {
     #[test]
     fn networks_are_lists_of_cidrs_and_addresses() {
         let all = All::try_parse_from(["baton", "--allow-targets", "10.0.0.0/8, 192.168.1.7,fd00::/8"]).unwrap();
-        assert_eq!(all.targets.allow_targets.len(), 3);
+        assert_eq!(all.targets.allow_targets.0.len(), 3);
+        assert!(All::try_parse_from(["baton", "--allow-targets", ""]).unwrap().targets.allow_targets.0.is_empty());
     }
 }

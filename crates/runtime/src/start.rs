@@ -1,6 +1,5 @@
 //! What a program does before its work: it waits for what it depends on.
 
-use std::future::Future;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -12,11 +11,11 @@ const SAY_EVERY: u32 = 10;
 
 /// Calls `attempt` until it succeeds: a program that starts before its database waits for it instead of failing. `attempt` says by `Err`
 /// why it is not possible yet. `None` when `stop` came first.
-pub async fn when_possible<T, E, F>(what: &str, stop: &CancellationToken, mut attempt: impl FnMut() -> F) -> Option<T>
-where
-    E: std::fmt::Display,
-    F: Future<Output = Result<T, E>>,
-{
+pub async fn when_possible<T, E: std::fmt::Display>(
+    what: &str,
+    stop: &CancellationToken,
+    attempt: impl AsyncFn() -> Result<T, E>,
+) -> Option<T> {
     for look in 0_u32.. {
         match stop.run_until_cancelled(attempt()).await? {
             Ok(value) => return Some(value),

@@ -20,9 +20,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::{Builder, Uuid};
 
 use crate::Store;
-use crate::conn::Tx;
+use crate::conn::{Readable, Tx};
 use crate::error::Result;
-use crate::sql::{Statement, statements};
+use crate::sql::{Statement, Value, statements};
 
 /// The most rows that one batch removes.
 pub const BATCH_ROWS: usize = 1000;
@@ -146,9 +146,13 @@ struct Ages {
 }
 
 statements! {
-    /// A removal that is lost in a crash of the database is done again: nobody has to wait for the disk, least of all under a lock.
-    NO_WAIT_FOR_DISK = {
-        postgres: "SELECT set_config('synchronous_commit', 'off', true)",
+    /// By index only, as the hot statements are planned. And a removal that is lost in a crash of the database is done again: nobody has
+    /// to wait for the disk, least of all under a lock.
+    LIGHTLY = {
+        postgres: "
+            SELECT set_config(name, 'off', true) FROM unnest(ARRAY[
+                'synchronous_commit', 'enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin'
+            ]) AS name",
         sqlite: "",
     };
 }
@@ -189,11 +193,25 @@ fn first_id_of(instant: DateTime<Utc>) -> Uuid {
     Builder::from_unix_timestamp_millis(instant.timestamp_millis().try_into().unwrap_or(0), &[0; 10]).into_uuid()
 }
 
-async fn do_not_wait_for_disk(tx: &mut Tx<'_>) -> Result<()> {
+/// For a transaction of a sweep, before everything else.
+async fn lightly(tx: &mut Tx<'_>) -> Result<()> {
     if !tx.is_sqlite() {
-        let _: Option<(String,)> = tx.fetch_optional(NO_WAIT_FOR_DISK, vec![]).await?;
+        let _: Vec<(String,)> = tx.fetch_all(LIGHTLY, vec![]).await?;
     }
     Ok(())
+}
+
+/// Reads, on SQLite without keeping anybody from writing.
+async fn look<T: Readable>(store: &Store, statement: Statement, values: Vec<Value<'_>>) -> Result<Vec<T>> {
+    let mut conn = store.reader().await?;
+    if conn.is_sqlite() {
+        return conn.fetch_all(statement, values).await;
+    }
+    let mut tx = conn.begin().await?;
+    lightly(&mut tx).await?;
+    let rows = tx.fetch_all(statement, values).await?;
+    tx.rollback().await?;
+    Ok(rows)
 }
 
 #[cfg(test)]

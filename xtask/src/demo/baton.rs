@@ -73,6 +73,8 @@ impl Baton {
         command.arg("serve").current_dir(folder).env("BATON_LISTEN", format!("127.0.0.1:{port}")).env("BATON_DATA_DIR", &data);
         // What its scripts work in goes with the folder, even when Baton cannot clear it away any more.
         command.env("TMPDIR", folder);
+        // The end of its log has to say why, not where.
+        command.env("RUST_LIB_BACKTRACE", "0");
         command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
         let running = Running::start("baton", &mut command, Signal::SIGTERM)?;
         Ok(Self { running, port, data, log })

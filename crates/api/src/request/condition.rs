@@ -67,10 +67,12 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Request;
+
     use super::*;
 
     async fn met(value: &str, version: i64) -> bool {
-        let request = http::Request::builder().header(header::IF_MATCH, value).body(()).unwrap();
+        let request = Request::builder().header(header::IF_MATCH, value).body(()).unwrap();
         IfMatch::from_request_parts(&mut request.into_parts().0, &()).await.unwrap().check(version).is_ok()
     }
 

@@ -12,8 +12,8 @@ use crate::rig::{Api, Embedded, SOON, refusal};
 
 /// Events as a platform publishes them.
 const SAMPLES: &str = include_str!("../../../../xtask/src/demo/events.json");
-/// A script that keeps what it got, one event a line.
-const KEEPER: &str = "#!/bin/sh\nset -eu\ntest \"$#\" = 1\ntest -n \"$BATON_EVENT_ID\"\n{ cat; echo; } >> \"$1\"\necho kept\n";
+/// A script that keeps what it got, one event a line, written at once since others run beside it.
+const KEEPER: &str = "#!/bin/sh\nset -eu\ntest \"$#\" = 1\ntest -n \"$BATON_EVENT_ID\"\nevent=$(cat)\nprintf '%s\\n' \"$event\" >> \"$1\"\necho kept\n";
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777

@@ -208,6 +208,7 @@ async fn a_failed_build_changes_nothing() {
     let receiver = Receiver::start().await;
     let first = program("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=").start().await;
     let api = Api::new(first.url(""), "token");
+    api.first_generation().await;
     let signed = with(http("Signed", "clients.create", receiver.url("/signed")), json!({"secret": "generate"}));
     api.create(&signed).await;
     let before = api.cache().await;
@@ -243,8 +244,8 @@ async fn a_retry_uses_the_handler_as_it_is_live_and_ends_as_skipped_where_it_is_
     let generation = baton.api.restart().await["generation"].clone();
     let ended = baton.api.finished(&id).await;
     let of = |id: i64| {
-        let executions = ended["executions"].as_array().unwrap().iter();
-        executions.filter(|e| e["handler_id"] == id).next_back().unwrap().clone()
+        let executions = ended["executions"].as_array().unwrap();
+        executions.iter().rfind(|e| e["handler_id"] == id).unwrap().clone()
     };
     let (retried, skipped) = (of(ids[0]), of(ids[1]));
     assert_eq!((&retried["status"], &retried["generation"]), (&json!("success"), &generation), "{ended}");

@@ -6,7 +6,9 @@ use std::time::Duration;
 use baton_cache_manager::{CacheManager, RestartResult, SERVICE, request_restart, wait_for_run};
 use baton_domain::{GenerationNumber, Handler, HandlerStatus, OnFailure, RetryPolicy, Task};
 use baton_handler_cache::{HandlerCache, RedisSettings};
-use baton_storage::{GenerationSummary, Instance, NewHandler, Page, RunState, ServiceRun, Store, StoreSettings, Vault};
+use baton_storage::{
+    GenerationSummary, Instance, NewHandler, Page, RunState, ServiceRun, StorageError, Store, StoreSettings, Vault,
+};
 use baton_testkit::{TestDatabase, TestRedis, eventually, within};
 use chrono::Utc;
 use sqlx::{Connection, PgConnection};
@@ -117,8 +119,15 @@ impl Site {
         within(limit, &what, changes.wait_for(|live| *live == Some(GenerationNumber(number)))).await.unwrap();
     }
 
+    /// Asks for a restart, after what else may wait in the queue: of several that start at once, all but one ask for a first build in vain.
     pub(crate) async fn ask(&self) -> ServiceRun {
-        request_restart(&self.store, self.cache.hints(), Utc::now()).await.unwrap()
+        eventually(SOON, "a place in the queue", async || {
+            match request_restart(&self.store, self.cache.hints(), Utc::now()).await {
+                Err(StorageError::Conflict) => None,
+                asked => Some(asked.unwrap()),
+            }
+        })
+        .await
     }
 
     /// Waits for a run to end.

@@ -94,7 +94,7 @@ async fn the_answer_says_what_was_added_removed_and_changed(site: Site) {
     let recorded = site.store.last_runs(SERVICE).await.unwrap().last.unwrap();
     assert_eq!(recorded, run);
     assert_eq!(recorded.result, Some(json!(result)));
-    assert!(recorded.started_at >= Some(recorded.asked_at) && recorded.finished_at >= recorded.started_at);
+    assert!(recorded.started_at.is_some() && recorded.finished_at >= recorded.started_at);
     let summary = &site.generations().await[0];
     assert_eq!((summary.number.0, summary.handlers, summary.cause), (2, 3, GenerationCause::Restart));
     assert_eq!((&summary.changes, summary.took_ms), (&expected, result.took_ms));

@@ -48,7 +48,8 @@ impl Waiting {
 }
 
 impl Holds {
-    fn is_held(&self, handler: HandlerId) -> bool {
+    /// Whether deliveries of a handler are held.
+    pub(super) fn is_held(&self, handler: HandlerId) -> bool {
         self.paused.contains(&handler) || self.breakers.get(&handler).is_some_and(Breaker::is_open)
     }
 

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use baton_domain::{EventId, GenerationNumber, Seq};
 use baton_storage::{FedDispatch, Progress, Store};
 
+use tokio::time::Instant;
+
 use super::{Conductor, Message};
 use crate::compiled::{Compiled, Shelf};
 use crate::feed::{Read, What};
-use crate::settings::{IN_MEMORY_TIMES, READ_EVENTS, WINDOW_BYTES, WINDOW_EVENTS};
+use crate::settings::{DATABASE_PAUSE, IN_MEMORY_TIMES, READ_EVENTS, WINDOW_BYTES, WINDOW_EVENTS};
 
 /// What a read brought.
 #[derive(Default)]
@@ -26,7 +28,12 @@ impl Conductor {
     pub(super) fn read_next(&mut self) {
         let room = self.has_room_for_bodies() && self.dispatches.len() < self.tools.settings.events_in_memory * IN_MEMORY_TIMES;
         // Without a generation nothing can be planned: events wait for the first one.
-        if self.reading || self.stopping || !room || self.live.number() == GenerationNumber(0) {
+        if self.reading
+            || self.stopping
+            || !room
+            || Instant::now() < self.read_not_before
+            || self.live.number() == GenerationNumber(0)
+        {
             return;
         }
         let Some(read) = self.feed.next() else { return };
@@ -49,6 +56,7 @@ impl Conductor {
             Ok(_) => return self.feed.failed(read),
             Err(error) => {
                 tracing::warn!(%error, "unfinished events could not be read");
+                self.read_not_before = Instant::now() + DATABASE_PAUSE.1;
                 return self.feed.failed(read);
             }
         };

@@ -89,6 +89,15 @@ impl ObjectQueue {
         running.filter(|(seq, delivery)| !self.heads(&delivery.lane, *seq)).count()
     }
 
+    /// How many deliveries wait without having been tried: behind an earlier event of their lane, or because their handler is held.
+    #[must_use]
+    pub fn waiting(&self, held: impl Fn(HandlerId) -> bool) -> usize {
+        let waits = |chain: &Chain, d: &Delivery| {
+            d.state == DeliveryState::Waiting && (held(d.handler) || !self.heads(&d.lane, chain.seq))
+        };
+        self.chains.iter().map(|chain| chain.deliveries.iter().filter(|d| waits(chain, d)).count()).sum()
+    }
+
     /// Hands out every delivery that may start now, in the order of publication, then priority, and counts them as running. `held` says
     /// whether a handler is paused or its breaker open.
     pub fn start_ready(&mut self, now: DateTime<Utc>, held: impl Fn(HandlerId) -> bool) -> Vec<(Seq, HandlerId)> {

@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::load::Load;
 use crate::proxy::{Network, Proxy};
 use crate::services::{Layout, Servers, Services};
-use crate::verdict::{Verdict, conclude};
+use crate::verdict::{FENCED, Verdict, conclude};
 use crate::workload::Workload;
 
 /// Nothing gets through and nobody is told: the database believes a transaction under way for as long as it is let.
@@ -38,6 +38,5 @@ async fn cut(plan: Plan, network: Network) -> Result<Verdict> {
     load.hold(AFTERWARDS + Duration::from_secs(4)).await;
     let output = services.dispatchers[0].output();
     let verdict = conclude(load, services.processes(), &[Fault::cut_off(cut)]).await?;
-    Ok(verdict
-        .problem_if(!output.contains("another dispatcher has taken over"), "the dispatcher that was cut off was not fenced"))
+    Ok(verdict.problem_if(!output.contains(FENCED), "the dispatcher that was cut off was not fenced"))
 }

@@ -10,7 +10,7 @@ use super::{AFTERWARDS, Plan, UNTIL_TAKEN_OVER};
 use crate::fault::Fault;
 use crate::load::Load;
 use crate::services::Services;
-use crate::verdict::{Verdict, conclude};
+use crate::verdict::{FENCED, Verdict, conclude};
 use crate::workload::Workload;
 
 /// How long a process that was asked to end may take.
@@ -107,7 +107,7 @@ pub(super) async fn stall_dispatcher(plan: Plan) -> Result<Verdict> {
     load.hold(AFTERWARDS).await;
     let output = services.dispatchers[0].output();
     let verdict = conclude(load, services.processes(), &[Fault::killed(stalled)]).await?;
-    Ok(verdict.problem_if(!output.contains("another dispatcher has taken over"), "the stalled dispatcher was not fenced"))
+    Ok(verdict.problem_if(!output.contains(FENCED), "the stalled dispatcher was not fenced"))
 }
 
 async fn start(plan: Plan) -> Result<(Services, Load)> {

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Ages, At, BATCH_ROWS, Place, Removed, Swept, behind, do_not_wait_for_disk, first_id_of};
+use super::{Ages, At, BATCH_ROWS, Place, Removed, Swept, behind, first_id_of, lightly, look};
 use crate::Store;
 use crate::append::LOCK_POSITION;
 use crate::conn::Tx;
@@ -113,15 +113,14 @@ pub(super) async fn events(store: &Store, ages: Ages, place: Place) -> Result<Sw
     if page.iter().all(|event| event.old != 1) {
         return Ok(Swept { removed: Removed::default(), next });
     }
-    let executions: Vec<(Uuid,)> = reader.fetch_all(EXECUTIONS_OF, values![old()]).await?;
-    drop(reader);
+    let executions: Vec<(Uuid,)> = look(store, EXECUTIONS_OF, values![old()]).await?;
     if !executions.is_empty() {
         let executions = forget_executions(store, executions.into_iter().map(|(id,)| id)).await?;
         return Ok(Swept { removed: Removed { executions, ..Removed::default() }, next: Some(place) });
     }
     let mut conn = store.writer().await?;
     let mut tx = conn.begin().await?;
-    do_not_wait_for_disk(&mut tx).await?;
+    lightly(&mut tx).await?;
     // Who sends an event on its way again holds this lock from before its look at the event to the commit.
     let _: Option<(i64,)> = tx.fetch_optional(LOCK_POSITION, vec![]).await?;
     let page: Vec<Ended> = tx.fetch_all(STILL_OLD, values![before, ages.keys_since, old()]).await?;
@@ -139,7 +138,7 @@ pub(super) async fn events(store: &Store, ages: Ages, place: Place) -> Result<Sw
 pub(super) async fn forget_executions(store: &Store, ids: impl IntoIterator<Item = Uuid>) -> Result<u64> {
     let mut conn = store.writer().await?;
     let mut tx = conn.begin().await?;
-    do_not_wait_for_disk(&mut tx).await?;
+    lightly(&mut tx).await?;
     let removed = tx.execute(FORGET_EXECUTIONS, values![Column::uuids(ids)]).await?;
     tx.commit().await?;
     Ok(removed)

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{Ages, At, Place, Removed, Swept, behind, first_id_of};
+use super::{Ages, At, Place, Removed, Swept, behind, first_id_of, look};
 use crate::Store;
-use crate::conn::Conn;
 use crate::error::Result;
 use crate::sql::{Column, Statement, Value, statements, values};
 
@@ -40,13 +39,11 @@ statements! {
 
 pub(super) async fn generations(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
     let nothing = Swept { removed: Removed::default(), next: None };
-    let mut reader = store.reader().await?;
-    let mut page: Vec<(i64, Option<DateTime<Utc>>)> = reader.fetch_all(OLDEST_GENERATIONS, values![place.number()]).await?;
+    let mut page: Vec<(i64, Option<DateTime<Utc>>)> = look(store, OLDEST_GENERATIONS, values![place.number()]).await?;
     let next = behind(&page, PAGE, |(number, _)| At::Number(*number));
     page.retain(|(_, superseded_at)| superseded_at.is_some_and(|at| at < ages.before));
     let Some(superseded_at) = page.last().and_then(|(_, superseded_at)| *superseded_at) else { return Ok(nothing) };
-    let Some(named) = named(&mut reader, superseded_at).await? else { return Ok(nothing) };
-    drop(reader);
+    let Some(named) = named(store, superseded_at).await? else { return Ok(nothing) };
     let old: Vec<_> = page.into_iter().map(|(number, _)| number).filter(|number| !named.contains(number)).collect();
     let generations =
         if old.is_empty() { 0 } else { store.writer().await?.execute(FORGET_GENERATIONS, values![Column::ints(old)]).await? };
@@ -56,15 +53,15 @@ pub(super) async fn generations(store: &Store, ages: Ages, place: Place) -> Resu
 /// Which generations that were live before this instant are named by something stored. A chain runs under the generation that is live when
 /// it begins, so only what was appended before can name one. `None` where there is more of that than can be looked through at once:
 /// then that many events are kept from those days, and so are their generations.
-async fn named(reader: &mut Conn<'_>, superseded_at: DateTime<Utc>) -> Result<Option<BTreeSet<i64>>> {
+async fn named(store: &Store, superseded_at: DateTime<Utc>) -> Result<Option<BTreeSet<i64>>> {
     let first: Uuid = first_id_of(superseded_at + SLACK);
-    let place: Option<(i64,)> = reader.fetch_optional(FIRST_PLACE_SINCE, values![first]).await?;
-    let place = place.map_or(i64::MAX, |(seq,)| seq);
+    let place: Vec<(i64,)> = look(store, FIRST_PLACE_SINCE, values![first]).await?;
+    let place = place.first().map_or(i64::MAX, |(seq,)| *seq);
     let naming: [(Statement, Value<'_>); 3] =
         [(NAMED_BY_RESULTS, first.into()), (NAMED_BY_DISPATCHES, place.into()), (NAMED_BY_DELIVERIES, place.into())];
     let mut named = BTreeSet::new();
     for (statement, before) in naming {
-        let rows: Vec<(Option<i64>,)> = reader.fetch_all(statement, vec![before]).await?;
+        let rows: Vec<(Option<i64>,)> = look(store, statement, vec![before]).await?;
         if rows.len() > NAMING_ROWS {
             return Ok(None);
         }

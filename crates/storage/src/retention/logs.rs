@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::events::forget_executions;
-use super::{Ages, At, BATCH_ROWS, Place, Removed, Swept, behind, do_not_wait_for_disk, first_id_of};
+use super::{Ages, At, BATCH_ROWS, Place, Removed, Swept, behind, first_id_of, lightly, look};
 use crate::Store;
 use crate::append::LOCK_POSITION;
 use crate::error::Result;
@@ -38,7 +38,7 @@ statements! {
 
 pub(super) async fn executions(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
     let values = values![ages.before, place.id(), first_id_of(ages.before)];
-    let page: Vec<(Uuid, i64)> = store.reader().await?.fetch_all(OLDEST_EXECUTIONS, values).await?;
+    let page: Vec<(Uuid, i64)> = look(store, OLDEST_EXECUTIONS, values).await?;
     let old: Vec<_> = page.iter().filter(|(_, old)| *old == 1).map(|(id, _)| *id).collect();
     let next = behind(&page, BATCH_ROWS, |(id, _)| At::Id(*id));
     let executions = if old.is_empty() { 0 } else { forget_executions(store, old).await? };
@@ -47,7 +47,7 @@ pub(super) async fn executions(store: &Store, ages: Ages, place: Place) -> Resul
 
 pub(super) async fn idempotency_keys(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
     let values = values![place.instant(), ages.before];
-    let page: Vec<(String, DateTime<Utc>)> = store.reader().await?.fetch_all(OLDEST_KEYS, values).await?;
+    let page: Vec<(String, DateTime<Utc>)> = look(store, OLDEST_KEYS, values).await?;
     // Those of the same instant as the last go with the next batch.
     let next = behind(&page, BATCH_ROWS, |(_, created_at)| At::Instant(*created_at));
     if page.is_empty() {
@@ -55,7 +55,7 @@ pub(super) async fn idempotency_keys(store: &Store, ages: Ages, place: Place) ->
     }
     let mut conn = store.writer().await?;
     let mut tx = conn.begin().await?;
-    do_not_wait_for_disk(&mut tx).await?;
+    lightly(&mut tx).await?;
     // Publishers that use keys again change their rows in an order of their own.
     let _: Option<(i64,)> = tx.fetch_optional(LOCK_POSITION, vec![]).await?;
     let keys = Column::texts(page.iter().map(|(key, _)| key.as_str()));
@@ -72,7 +72,7 @@ struct Run {
 }
 
 pub(super) async fn service_runs(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
-    let page: Vec<Run> = store.reader().await?.fetch_all(OLDEST_RUNS, values![ages.before, place.number()]).await?;
+    let page: Vec<Run> = look(store, OLDEST_RUNS, values![ages.before, place.number()]).await?;
     // What was asked for later cannot have ended before.
     let next = behind(&page, BATCH_ROWS, |run| At::Number(run.id));
     let next = next.filter(|_| page.last().is_some_and(|run| run.asked_at < ages.before));

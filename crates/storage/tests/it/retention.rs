@@ -5,11 +5,10 @@ mod races;
 
 use std::collections::BTreeSet;
 
-use baton_domain::{
-    CallStatus, Changes, EventId, EventStatus, ExecutionId, GenerationNumber, NewEvent, Snapshot,
-};
+use baton_domain::{CallStatus, Changes, EventId, EventStatus, ExecutionId, GenerationNumber, NewEvent, Snapshot};
 use baton_storage::{
-    BATCH_ROWS, DeliveryState, FedDispatch, GENERATIONS_KEPT, GenerationCause, NewGeneration, Place, Record, Removed, Store, Sweep,
+    BATCH_ROWS, DeliveryState, FedDispatch, GENERATIONS_KEPT, GenerationCause, NewGeneration, Place, Record, Removed, Store,
+    Sweep,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -138,10 +137,8 @@ async fn what_is_unfinished_stays_whatever_its_age(f: Fixture) {
         ..Record::default()
     };
     f.store.record(owner, &retrying).await.unwrap();
-    let ended = Record {
-        executions: vec![called(&fed[2], CallStatus::Success, now())],
-        ..ends(&fed[2..], EventStatus::Delivered)
-    };
+    let ended =
+        Record { executions: vec![called(&fed[2], CallStatus::Success, now())], ..ends(&fed[2..], EventStatus::Delivered) };
     f.store.record(owner, &ended).await.unwrap();
     f.store.replay_event(fed[2].event_id, None, after(2)).await.unwrap();
     let known = f.store.recorded_progress(&[(fed[1].seq, fed[1].event_id)]).await.unwrap();
@@ -171,7 +168,11 @@ async fn executions_can_go_before_their_events(f: Fixture) {
     let owner = f.owner().await;
     let fed = old(&f, 1..=2).await;
     let of = |d: &FedDispatch| {
-        vec![called(d, CallStatus::Fail, now()), called(d, CallStatus::Fail, after(10 * DAY - 1)), called(d, CallStatus::Success, after(10 * DAY))]
+        vec![
+            called(d, CallStatus::Fail, now()),
+            called(d, CallStatus::Fail, after(10 * DAY - 1)),
+            called(d, CallStatus::Success, after(10 * DAY)),
+        ]
     };
     f.store.record(owner, &Record { executions: of(&fed[0]), ..ends(&fed[..1], EventStatus::Delivered) }).await.unwrap();
     let under_way = Record { executions: of(&fed[1]), partitions: vec![fed[1].partition], ..Record::default() };
@@ -294,7 +295,9 @@ async fn generations_go_when_nothing_names_them(f: Fixture) {
     assert_eq!((removed, stored().await), (Removed { generations: 7, ..Removed::default() }, 53));
     let (removed, _) = sweep_at(&f.store, Sweep::Generations, keep, after(23 * DAY + 1)).await;
     assert_eq!(removed.generations, 1);
-    for (number, there) in [(1, false), (2, true), (3, false), (4, true), (5, true), (6, false), (7, true), (12, false), (13, true)] {
+    for (number, there) in
+        [(1, false), (2, true), (3, false), (4, true), (5, true), (6, false), (7, true), (12, false), (13, true)]
+    {
         let generation = f.store.generation(GenerationNumber(number)).await.unwrap();
         assert_eq!(generation.is_some(), there, "{number}");
     }

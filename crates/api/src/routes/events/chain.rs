@@ -141,3 +141,94 @@ impl<'a> Past<'a> {
         Delivery { handler_id: id.0, name, state, attempts, next_attempt_at, on_failure: None, lane: None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use baton_domain::{EventId, ExecutionId, GenerationNumber, ObjectId, Seq};
+
+    use super::*;
+
+    fn execution(handler: i64, seq: i64, attempt: u32, status: CallStatus) -> Execution {
+        Execution {
+            id: ExecutionId::generate(),
+            event_id: EventId::generate(),
+            seq: Seq(seq),
+            events_id: "clients.create".into(),
+            object_id: ObjectId::from_json("1").unwrap(),
+            handler_id: HandlerId(handler),
+            handler_name: format!("handler {handler}"),
+            priority: 7,
+            generation: GenerationNumber(1),
+            attempt,
+            status,
+            started_at: DateTime::UNIX_EPOCH,
+            duration_ms: 1,
+            error: None,
+            response: None,
+            retry_at: None,
+        }
+    }
+
+    fn delivery(handler: i64, seq: i64, attempts: u32, state: DeliveryState) -> StoredDelivery {
+        StoredDelivery {
+            seq: Seq(seq),
+            event_id: EventId::generate(),
+            events_id: "clients.create".into(),
+            object_id: ObjectId::from_json("1").unwrap(),
+            handler_id: HandlerId(handler),
+            handler_name: format!("handler {handler}"),
+            generation: GenerationNumber(1),
+            state,
+            attempts,
+            next_attempt_at: (state == DeliveryState::Retrying).then_some(DateTime::UNIX_EPOCH),
+            last_error: None,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn the_latest_thing_that_happened_counts() {
+        use CallStatus::{Fail, Skipped, Success};
+        use DeliveryState::{Dead, Retrying};
+        let state = |deliveries: &[StoredDelivery], executions: &[Execution], has_ended| {
+            let (state, attempts, next) = Past::of(HandlerId(1), deliveries, executions).state(has_ended);
+            (state, attempts, next.is_some())
+        };
+        let failed = execution(1, 1, 1, Fail);
+        assert_eq!(state(&[], &[], false), (State::Waiting, 0, false));
+        assert_eq!(state(&[], &[], true), (State::Skipped, 0, false));
+        assert_eq!(state(&[delivery(1, 1, 1, Retrying)], std::slice::from_ref(&failed), false), (State::Retrying, 1, true));
+        assert_eq!(state(&[delivery(1, 1, 3, Dead)], std::slice::from_ref(&failed), true), (State::Dead, 3, false));
+        assert_eq!(state(&[], &[failed.clone(), execution(1, 1, 2, Success)], true), (State::Succeeded, 2, false));
+        // Its dead letter was taken to be replayed, then the replay succeeded beside what another dispatch had left.
+        assert_eq!(state(&[], std::slice::from_ref(&failed), false), (State::Waiting, 1, false));
+        assert_eq!(
+            state(&[delivery(1, 1, 3, Dead)], &[failed.clone(), execution(1, 2, 1, Success)], true),
+            (State::Succeeded, 1, false)
+        );
+        assert_eq!(state(&[delivery(2, 1, 3, Dead)], std::slice::from_ref(&failed), true), (State::Dead, 1, false));
+        assert_eq!(state(&[], &[execution(1, 1, 3, Skipped)], true), (State::Skipped, 2, false));
+    }
+
+    #[test]
+    fn handlers_of_another_generation_are_shown_too() {
+        let event = StoredEvent {
+            id: EventId::generate(),
+            seq: Seq(1),
+            events_id: "clients.create".into(),
+            object_id: ObjectId::from_json("1").unwrap(),
+            ordering_key: "client/1".into(),
+            dt: String::new(),
+            data: "{}".into(),
+            received_at: DateTime::UNIX_EPOCH,
+            status: EventStatus::Failed,
+            generation: Some(GenerationNumber(1)),
+            finished_at: None,
+        };
+        let executions = [execution(1, 1, 1, CallStatus::Success), execution(2, 1, 1, CallStatus::Fail)];
+        let stages = chain(&event, None, &[delivery(2, 1, 1, DeliveryState::Dead)], &executions);
+        let [Stage { priority: 7, deliveries }] = stages.as_slice() else { panic!("{stages:?}") };
+        let states: Vec<_> = deliveries.iter().map(|d| (d.handler_id, d.state, d.on_failure, d.lane.clone())).collect();
+        assert_eq!(states, [(1, State::Succeeded, None, None), (2, State::Dead, None, None)]);
+    }
+}

@@ -111,6 +111,11 @@ impl Api {
         self.get(&format!("/v1/handlers/{id}")).await
     }
 
+    /// Waits for the generation that the very first start builds: what is saved from then on is not part of it.
+    pub(crate) async fn first_generation(&self) {
+        eventually(SOON, "the first generation", async || self.cache().await["generation"].as_i64()).await;
+    }
+
     /// Restarts the Cache Manager and waits for the result.
     pub(crate) async fn restart(&self) -> Value {
         self.order("/v1/services/cache-manager/restart?wait=30").await.expect(200)

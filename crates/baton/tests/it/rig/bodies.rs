@@ -4,7 +4,9 @@ use serde_json::{Map, Value, json};
 
 /// An event of an object. `data` is an object.
 pub(crate) fn event(events_id: &str, object_id: impl Into<Value>, data: Value) -> Value {
-    json!({"event": {"events_id": events_id, "object_id": object_id.into()}, "data": data})
+    let mut event = json!({"event": {"events_id": events_id, "object_id": object_id.into()}});
+    event["data"] = data;
+    event
 }
 
 /// A handler that is called by HTTP.

@@ -24,6 +24,7 @@ impl Embedded {
         let process = program.start().await;
         let token = fs::read_to_string(process.dir().join("baton-data/admin-token")).unwrap();
         let api = Api::new(process.url(""), token.trim());
+        api.first_generation().await;
         Self { api, process }
     }
 

@@ -80,6 +80,7 @@ impl Services {
         let cache_manager = installation.start("baton-cache-manager").await;
         let api_process = installation.start("baton-api").await;
         let api = installation.api(&api_process);
+        api.first_generation().await;
         let mut running = Vec::new();
         for _ in 0..dispatchers {
             running.push(installation.start("baton-dispatcher").await);
