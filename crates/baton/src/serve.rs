@@ -68,8 +68,12 @@ async fn run(
     let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, admin_token };
     let beside = ops::router(metrics::install(stop.clone())?, ready);
     let router = baton_api::router_beside(ApiState::new(parts), beside);
+    let mut generations = cache.changes();
     let cache = tokio::spawn(cache.run(stop.clone()));
     let managing = tokio::spawn(manager.run(stop.clone()));
+    // Before anybody can save a handler, which the very first generation would make live without a restart.
+    let first = async { generations.wait_for(Option::is_some).await.is_ok() };
+    stop.run_until_cancelled(first).await;
     // Publishers are answered first, then the dispatcher finishes: what the last of them published is picked up at the next start.
     let dispatching = tokio::spawn(dispatcher.run(stop.clone()));
     ops::serve(listener, router, stop).await?;

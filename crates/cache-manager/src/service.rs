@@ -22,7 +22,7 @@ const RENEW_EVERY: u32 = 5;
 /// How often a sign of life is given while a run is being done.
 const RENEW_RUN_EVERY: Duration = Duration::from_secs(3);
 /// How long after a very first build that failed it is tried again.
-const FIRST_AGAIN: TimeDelta = TimeDelta::seconds(10);
+const FIRST_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
 /// One instance of the Cache Manager.
 pub struct CacheManager {

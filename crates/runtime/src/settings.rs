@@ -1,6 +1,8 @@
 //! Settings: flags and environment variables of the same name. They are read once and checked whole; a bad one is reported by its name
 //! before any port is bound. Each program flattens the groups that it needs into its own command line.
 
+mod age;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +10,8 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
+
+pub use self::age::{Age, CleanArgs, CleanEveryArgs};
 
 /// A value that must not show in logs: its `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]

@@ -44,6 +44,9 @@ statements! {
 /// Only where the table exists, so it cannot be prepared before the first migration.
 const APPLIED: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
 
+/// For the connection of a migration.
+const PATIENT: &str = "SET idle_in_transaction_session_timeout = 0";
+
 /// Where the database is.
 #[derive(Clone)]
 pub struct StoreSettings {
@@ -119,7 +122,13 @@ impl Store {
     /// `Migration` when an applied one is unknown or differs.
     pub async fn migrate(&self) -> Result<()> {
         match &*self.db {
-            Db::Postgres { pool, .. } => POSTGRES.run(pool).await.map_err(migration)?,
+            Db::Postgres { pool, .. } => {
+                // A migration may take its time, so its connection has no limit, and is not used for anything else.
+                let mut conn = pool.acquire().await?.detach();
+                sqlx::query(PATIENT).execute(&mut conn).await?;
+                POSTGRES.run(&mut conn).await.map_err(migration)?;
+                conn.close().await?;
+            }
             Db::Sqlite { read, .. } => {
                 // sqlx's lock does nothing on SQLite: a transaction around the whole takes its place.
                 let mut tx = read.begin_with("BEGIN IMMEDIATE").await?;

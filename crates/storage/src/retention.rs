@@ -2,8 +2,8 @@
 //!
 //! A sweep walks one table in the order of its age, from the oldest row to the first that is too young, at most [`BATCH_ROWS`] rows at a
 //! time: it reads a page, and removes in one transaction what of it may go. Where nothing is old, the first look finds nothing and that
-//! was all; a row that has to stay is passed over. Events and executions are walked by their ids, which sort by time (UUIDv7), so that
-//! there is no index to keep for it on the way of an event.
+//! was all; a row that has to stay is passed over. Events, results and executions are walked by their ids, which sort by time (UUIDv7), so
+//! that there is no index to keep for it on the way of an event.
 //!
 //! What is unfinished is never removed, however old it is: no event with a dispatch, and nothing that belongs to one.
 //!
@@ -35,7 +35,8 @@ pub enum Sweep {
     /// Events, by their end, with their results, executions and dead letters. One with a dead letter goes when that is old as well, one
     /// whose idempotency key is remembered stays as long as that.
     Events,
-    /// Idempotency keys, by the publication that they stand for.
+    /// Idempotency keys, by the publication that they stand for. Walks the events; [`Place::since`] saves it those that an earlier sweep
+    /// has seen.
     IdempotencyKeys,
     /// Generations, by the time since when they are not live any more. The newest [`GENERATIONS_KEPT`] stay, and those that something
     /// stored names: an event, an unfinished dispatch, a delivery.
@@ -110,20 +111,22 @@ enum At {
     Start,
     Id(Uuid),
     Number(i64),
-    Instant(DateTime<Utc>),
 }
 
 impl Place {
+    /// The beginning, but for what was made before this instant: for a sweep of executions, events or idempotency keys of which everything
+    /// older has been looked at before.
+    #[must_use]
+    pub fn since(instant: DateTime<Utc>) -> Self {
+        Self(At::Id(first_id_of(instant)))
+    }
+
     fn id(self) -> Uuid {
         if let At::Id(id) = self.0 { id } else { Uuid::nil() }
     }
 
     fn number(self) -> i64 {
         if let At::Number(number) = self.0 { number } else { 0 }
-    }
-
-    fn instant(self) -> DateTime<Utc> {
-        if let At::Instant(instant) = self.0 { instant } else { DateTime::<Utc>::MIN_UTC }
     }
 }
 

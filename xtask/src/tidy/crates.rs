@@ -28,21 +28,22 @@ struct Place {
     may_use: &'static [&'static str],
 }
 
-const MAP: [Place; 13] = [
+const MAP: [Place; 14] = [
     Place { folder: "domain", may_use: &[] },
     Place { folder: "runtime", may_use: &["domain"] },
     Place { folder: "storage", may_use: &["domain", "runtime"] },
     Place { folder: "handler-cache", may_use: &["domain", "storage", "runtime"] },
-    Place { folder: "cache-manager", may_use: &["domain", "storage", "handler-cache", "runtime"] },
+    Place { folder: "cleaner", may_use: &["domain", "storage", "handler-cache", "runtime"] },
+    Place { folder: "cache-manager", may_use: &["domain", "storage", "handler-cache", "cleaner", "runtime"] },
     Place { folder: "dispatcher", may_use: &["domain", "storage", "handler-cache", "runtime"] },
-    Place { folder: "api", may_use: &["domain", "storage", "handler-cache", "cache-manager", "dispatcher", "runtime"] },
+    Place { folder: "api", may_use: &["domain", "storage", "handler-cache", "cleaner", "cache-manager", "dispatcher", "runtime"] },
     Place {
         folder: "console",
-        may_use: &["domain", "storage", "handler-cache", "cache-manager", "dispatcher", "api", "runtime"],
+        may_use: &["domain", "storage", "handler-cache", "cleaner", "cache-manager", "dispatcher", "api", "runtime"],
     },
     Place {
         folder: "baton",
-        may_use: &["domain", "storage", "handler-cache", "cache-manager", "dispatcher", "api", "console", "runtime"],
+        may_use: &["domain", "storage", "handler-cache", "cleaner", "cache-manager", "dispatcher", "api", "console", "runtime"],
     },
     Place { folder: "testkit", may_use: &[] },
     Place { folder: "bench", may_use: &[] },

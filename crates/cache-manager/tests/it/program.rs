@@ -155,8 +155,8 @@ async fn a_restart_that_takes_too_long_says_so_and_goes_on() {
     let installed = Installed::new().await;
     let service = installed.service().await;
     service.stop();
-    let said = refused(installed.program().args(["restart", "--wait", "1"])).await;
-    assert!(said.contains("not done after 1 s") && said.contains("it goes on"), "{said}");
+    let said = refused(installed.program().args(["restart", "--wait", "2"])).await;
+    assert!(said.contains("not done after 2 s") && said.contains("it goes on"), "{said}");
     service.cont();
     installed.site.live(2).await;
 }

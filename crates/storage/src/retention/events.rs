@@ -1,5 +1,6 @@
 //! Events that have ended, with all that belongs to them.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Ages, At, BATCH_ROWS, Place, Removed, Swept, behind, first_id_of, lightly, look};
@@ -76,15 +77,16 @@ statements! {
             WHERE v.seq = o.seq AND v.handler_id = o.handler_id",
         sqlite: "DELETE FROM deliveries WHERE (seq, handler_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1))",
     };
+    /// Not a key that was given to another event in the meantime.
     FORGET_KEYS_OF = {
         postgres: "
             DELETE FROM idempotency_keys k USING events e
-            WHERE e.seq = ANY($1) AND k.key = e.idempotency_key AND k.event_id = e.id",
+            WHERE e.seq = ANY($1) AND k.key = e.idempotency_key AND k.event_id = e.id AND k.created_at <= $2",
         sqlite: "
             DELETE FROM idempotency_keys WHERE (key, event_id) IN (
                 SELECT e.idempotency_key, e.id FROM json_each($1) AS j CROSS JOIN events e ON e.seq = j.value
                 WHERE e.idempotency_key IS NOT NULL
-            )",
+            ) AND created_at <= $2",
     };
     FORGET_RESULTS = {
         postgres: "DELETE FROM results WHERE event_id = ANY($1)",
@@ -156,8 +158,13 @@ async fn forget_dead_letters(tx: &mut Tx<'_>, events: &[Ended]) -> Result<u64> {
 
 async fn forget(tx: &mut Tx<'_>, events: &[Ended]) -> Result<Removed> {
     let seqs = || Column::ints(events.iter().map(|event| event.event_seq));
-    let idempotency_keys = tx.execute(FORGET_KEYS_OF, values![seqs()]).await?;
+    let idempotency_keys = forget_keys(tx, seqs(), DateTime::<Utc>::MAX_UTC).await?;
     tx.execute(FORGET_RESULTS, values![Column::uuids(events.iter().map(|event| event.event_id))]).await?;
     let events = tx.execute(FORGET_EVENTS, values![seqs()]).await?;
     Ok(Removed { events, idempotency_keys, ..Removed::default() })
+}
+
+/// Removes the idempotency keys that stand for these events, those from this instant or before.
+pub(super) async fn forget_keys(tx: &mut Tx<'_>, event_seqs: Column<'_>, up_to: DateTime<Utc>) -> Result<u64> {
+    tx.execute(FORGET_KEYS_OF, values![event_seqs, up_to]).await
 }

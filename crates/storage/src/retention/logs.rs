@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::events::forget_executions;
+use super::events::{forget_executions, forget_keys};
 use super::{Ages, At, BATCH_ROWS, Place, Removed, Swept, behind, first_id_of, lightly, look};
 use crate::Store;
 use crate::append::LOCK_POSITION;
@@ -18,18 +18,19 @@ statements! {
             OR (SELECT count(*) FROM events e WHERE e.id = x.event_id) = 0
         ) THEN 1 ELSE 0 END AS bigint) AS old
         FROM executions x WHERE x.id > $2 AND x.id < $3 ORDER BY x.id LIMIT 1000";
-    OLDEST_KEYS = "
-        SELECT key, created_at FROM idempotency_keys WHERE created_at >= $1 AND created_at < $2 ORDER BY created_at LIMIT 1000";
-    /// Not one that was given to another event in the meantime.
-    FORGET_KEYS = {
-        postgres: "DELETE FROM idempotency_keys WHERE key = ANY($1) AND created_at < $2",
-        sqlite: "DELETE FROM idempotency_keys WHERE key IN (SELECT value FROM json_each($1)) AND created_at < $2",
-    };
+    /// The next events, and whether they were published with an idempotency key. Keys are found by their events, which are in order
+    /// anyway: an index of their own would cost every publication with a key a fifth of what remembering it costs.
+    OLDEST_EVENTS = "
+        SELECT e.id, e.seq, CAST(CASE WHEN e.idempotency_key IS NULL THEN 0 ELSE 1 END AS bigint) AS keyed
+        FROM events e WHERE e.id > $1 AND e.id < $2 ORDER BY e.id LIMIT 1000";
     OLDEST_RUNS = "
         SELECT s.id, s.asked_at, CAST(CASE WHEN s.state IN ('done', 'failed') AND s.finished_at < $1 AND s.id <> (
             SELECT max(l.id) FROM service_runs l WHERE l.service = s.service AND l.state IN ('done', 'failed')
         ) THEN 1 ELSE 0 END AS bigint) AS old
         FROM service_runs s WHERE s.id > $2 ORDER BY s.id LIMIT 1000";
+    LAST_DONE = "
+        SELECT started_at FROM service_runs WHERE service = $1 AND state IN ('done', 'failed') AND state = 'done'
+        ORDER BY id DESC LIMIT 1";
     FORGET_RUNS = {
         postgres: "DELETE FROM service_runs WHERE id = ANY($1)",
         sqlite: "DELETE FROM service_runs WHERE id IN (SELECT value FROM json_each($1))",
@@ -45,12 +46,18 @@ pub(super) async fn executions(store: &Store, ages: Ages, place: Place) -> Resul
     Ok(Swept { removed: Removed { executions, ..Removed::default() }, next })
 }
 
+#[derive(sqlx::FromRow)]
+struct Published {
+    id: Uuid,
+    seq: i64,
+    keyed: i64,
+}
+
 pub(super) async fn idempotency_keys(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
-    let values = values![place.instant(), ages.before];
-    let page: Vec<(String, DateTime<Utc>)> = look(store, OLDEST_KEYS, values).await?;
-    // Those of the same instant as the last go with the next batch.
-    let next = behind(&page, BATCH_ROWS, |(_, created_at)| At::Instant(*created_at));
-    if page.is_empty() {
+    let page: Vec<Published> = look(store, OLDEST_EVENTS, values![place.id(), first_id_of(ages.before)]).await?;
+    let next = behind(&page, BATCH_ROWS, |event| At::Id(event.id));
+    let keyed: Vec<_> = page.iter().filter(|event| event.keyed == 1).map(|event| event.seq).collect();
+    if keyed.is_empty() {
         return Ok(Swept { removed: Removed::default(), next });
     }
     let mut conn = store.writer().await?;
@@ -58,10 +65,20 @@ pub(super) async fn idempotency_keys(store: &Store, ages: Ages, place: Place) ->
     lightly(&mut tx).await?;
     // Publishers that use keys again change their rows in an order of their own.
     let _: Option<(i64,)> = tx.fetch_optional(LOCK_POSITION, vec![]).await?;
-    let keys = Column::texts(page.iter().map(|(key, _)| key.as_str()));
-    let idempotency_keys = tx.execute(FORGET_KEYS, values![keys, ages.before]).await?;
+    let idempotency_keys = forget_keys(&mut tx, Column::ints(keyed), ages.before).await?;
     tx.commit().await?;
     Ok(Swept { removed: Removed { idempotency_keys, ..Removed::default() }, next })
+}
+
+impl Store {
+    /// When the last run of a service began that was done, not failed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn last_done(&self, service: &str) -> Result<Option<DateTime<Utc>>> {
+        let started: Option<(DateTime<Utc>,)> = self.reader().await?.fetch_optional(LAST_DONE, values![service]).await?;
+        Ok(started.map(|(at,)| at))
+    }
 }
 
 #[derive(sqlx::FromRow)]

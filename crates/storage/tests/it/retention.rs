@@ -229,15 +229,25 @@ async fn with_nothing_old_one_look_is_enough(f: Fixture) {
 
 async fn idempotency_keys_are_forgotten_after_their_time(f: Fixture) {
     let day = TimeDelta::hours(24);
+    let publish = async |client: i64, key: &str, at: DateTime<Utc>| {
+        f.store.append_events(&[received(keyed(client, key), at)], at).await.unwrap().remove(0)
+    };
     let old: Vec<_> = (1..=1500).map(|n| received(keyed(n, &format!("old {n}")), now())).collect();
     f.store.append_events(&old, now()).await.unwrap();
-    let first = f.store.append_events(&[received(keyed(1, "remembered"), after(60))], after(60)).await.unwrap();
+    let first = publish(1, "remembered", after(61)).await;
+    // A key that is given to another event after its time is that one's from then on.
+    let second = publish(2, "old 2", after(DAY)).await;
+    assert!(!second.duplicate);
     let (removed, batches) = sweep_at(&f.store, Sweep::IdempotencyKeys, day, after(DAY + 60)).await;
-    assert_eq!((removed, batches), (Removed { idempotency_keys: 1500, ..Removed::default() }, 2));
-    let again = f.store.append_events(&[received(keyed(1, "remembered"), after(DAY))], after(DAY)).await.unwrap();
-    assert_eq!((again[0].id, again[0].duplicate), (first[0].id, true));
-    let anew = f.store.append_events(&[received(keyed(1, "old 1"), after(DAY))], after(DAY)).await.unwrap();
-    assert!(!anew[0].duplicate);
+    assert_eq!((removed, batches), (Removed { idempotency_keys: 1499, ..Removed::default() }, 2));
+    let again = publish(1, "remembered", after(DAY + 60)).await;
+    assert_eq!((again.id, again.duplicate), (first.id, true));
+    assert_eq!(publish(2, "old 2", after(DAY + 60)).await.id, second.id);
+    assert!(!publish(1, "old 1", after(DAY + 60)).await.duplicate);
+    // From where the sweep before came to, nothing is missed.
+    let swept = f.store.sweep(Sweep::IdempotencyKeys, day, after(2 * DAY + 60), Place::since(after(60))).await.unwrap();
+    assert_eq!((swept.removed.idempotency_keys, swept.next), (2, None));
+    assert_eq!(count(&f, "SELECT count(*) FROM idempotency_keys").await, 1);
 }
 
 async fn an_event_stays_while_its_key_is_remembered(f: Fixture) {
@@ -327,11 +337,13 @@ async fn runs_go_but_for_the_last_of_each_service(f: Fixture) {
         f.store.finish_run(asked.id, runner, at + TimeDelta::seconds(1), Ok(json!({}))).await.unwrap();
         asked.id
     };
+    assert_eq!(f.store.last_done("cleaner").await.unwrap(), None);
     let rare = [run("cache-manager", now()).await, run("cache-manager", after(1)).await];
     let mut often = Vec::new();
     for day in 0..100 {
         often.push(run("cleaner", after(day * DAY)).await);
     }
+    assert_eq!(f.store.last_done("cleaner").await.unwrap(), Some(after(99 * DAY)));
     // Asked for long ago, and not done yet.
     let waiting = f.store.request_run("patience", &json!({}), after(2)).await.unwrap();
     assert_eq!(sweep(&f, Sweep::ServiceRuns).await, Removed { service_runs: 1 + 10, ..Removed::default() });

@@ -20,7 +20,7 @@ const SWEEPS: &[(&str, &str, &str)] = &[
         "timestamptz, uuid, uuid",
         "now(), '00000000-0000-0000-0000-000000000000', '00000000-0000-0000-ffff-000000000000'",
     ),
-    ("OLDEST_KEYS", "timestamptz, timestamptz", "'2000-01-01', now()"),
+    ("OLDEST_EVENTS", "uuid, uuid", "'00000000-0000-0000-0000-000000000000', '00000000-0000-0000-ffff-000000000000'"),
     ("FIRST_PLACE_SINCE", "uuid", "'00000000-0000-0000-0000-0000000000ff'"),
     ("NAMED_BY_RESULTS", "uuid", "'00000000-0000-0000-ffff-000000000000'"),
     ("NAMED_BY_DISPATCHES", "bigint", "9000000"),
@@ -29,10 +29,9 @@ const SWEEPS: &[(&str, &str, &str)] = &[
     ("DEAD_LETTERS_OF", "uuid[]", "{id}"),
     ("FORGET_EXECUTIONS", "uuid[]", "{id}"),
     ("FORGET_DEAD_LETTERS", "bigint[], bigint[]", "{n}, {n}"),
-    ("FORGET_KEYS_OF", "bigint[]", "{n}"),
+    ("FORGET_KEYS_OF", "bigint[], timestamptz", "{n}, now()"),
     ("FORGET_RESULTS", "uuid[]", "{id}"),
     ("FORGET_EVENTS", "bigint[]", "{n}"),
-    ("FORGET_KEYS", "text[], timestamptz", "{n}, now()"),
 ];
 
 const LARGE: [&str; 6] = ["events", "dispatches", "executions", "results", "deliveries", "idempotency_keys"];
