@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// Uses programs without optimisation, which are built sooner.
     #[arg(long)]
     debug: bool,
-    /// Passed on to the suite: `--list`, `--only NAME`, `--short`, `--rate N`, `--json FILE`.
+    /// Passed on to the suite: `--list`, `--only NAME`, `--short`, `--rate N`, `--json FILE`, `--keep-logs`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }

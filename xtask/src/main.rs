@@ -1,5 +1,6 @@
 //! Developer commands: one module per command, the same on a laptop and in CI.
 
+mod bench;
 mod children;
 mod ci;
 mod demo;
@@ -35,6 +36,8 @@ enum Command {
     Demo(demo::Args),
     /// Run every test of the workspace against throw-away PostgreSQL and Redis.
     Test(test::Args),
+    /// Measure deliveries a second in relation to a bare relay.
+    Bench(bench::Args),
     /// Put Baton through faults under load and account for every event.
     Faults(faults::Args),
     /// Everything that must hold before a change goes in: format, clippy, docs, tidy, tests.
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Faults(args) => faults::run(&args),
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),

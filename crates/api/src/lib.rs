@@ -5,9 +5,11 @@
 
 mod appender;
 mod auth;
+mod backlog;
 mod catalogue;
 mod docs;
 mod failure;
+mod jobs;
 mod openapi;
 mod page;
 mod problem;
@@ -19,6 +21,7 @@ mod state;
 mod words;
 
 pub use appender::{AppendError, Appender};
+pub use jobs::JobWorker;
 pub use problem::{Code, Problem};
 pub use router::{openapi_document, openapi_json, router, router_beside};
 pub use state::{ApiParts, ApiState};

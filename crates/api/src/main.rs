@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use baton_api::{ApiParts, ApiState, Appender};
+use baton_api::{ApiParts, ApiState, Appender, JobWorker};
 use baton_dispatcher::call::{Caller, CallerSettings};
 use baton_domain::address::AddressPolicy;
 use baton_handler_cache::{Installation, InstallationArgs};
-use baton_runtime::settings::{AdminArgs, ListenArgs, LogArgs, TargetArgs, required};
+use baton_runtime::settings::{AdminArgs, BacklogArgs, ListenArgs, LogArgs, TargetArgs, required};
 use baton_runtime::{metrics, ops, shutdown, telemetry};
 use clap::{Parser, Subcommand};
 
@@ -25,6 +25,8 @@ struct Cli {
     admin: AdminArgs,
     #[command(flatten)]
     targets: TargetArgs,
+    #[command(flatten)]
+    backlog: BacklogArgs,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -69,14 +71,16 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
         Box::pin(async move { store.ping().await.map_err(|error| error.to_string()) })
     });
     let (appender, appending) = Appender::start(store.clone(), cache.hints().clone());
+    let jobs = tokio::spawn(JobWorker::new(store.clone(), cache.hints().clone()).run(stop.clone()));
     let admin_token = admin_token.expose().to_owned();
-    let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, admin_token };
+    let backlog_max = cli.backlog.backlog_max;
+    let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, backlog_max, admin_token };
     let beside = ops::router(metrics::install(stop.clone())?, ready);
     let router = baton_api::router_beside(ApiState::new(parts), beside);
     tracing::info!(listen = %cli.listen.listen, "baton-api started");
     let cache = tokio::spawn(cache.run(stop.clone()));
     // Every request holds an appender: the queue is empty and its task over once the last of them is answered.
     ops::serve(listener, router, stop).await?;
-    let _ = tokio::join!(appending, cache);
+    let _ = tokio::join!(appending, jobs, cache);
     Ok(())
 }

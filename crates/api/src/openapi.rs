@@ -20,12 +20,14 @@ const TOKEN: &str = "token";
 const ABOUT: &str = "Publishes events, configures the handlers that they are sent to, and shows what became of them. Errors are \
     `application/problem+json` (RFC 9457) with a stable `code`; what is not known in a body or query is refused. Lists take `limit` and \
     `cursor` and answer `items` and `next_cursor`.";
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 11] = [
     ("Handlers", "What is called for which event. Edits go live when the Cache Manager is restarted."),
     ("Event types", "The catalogue of events."),
     ("Events", "Publishing, and what became of what was published."),
     ("Executions", "The log of every call."),
     ("Dead letters", "Deliveries that failed for good, and their replay."),
+    ("Jobs", "Replays of many dead letters and recoveries of handlers, with their progress."),
+    ("Pauses", "What an operator holds back: a handler, an event type, or everything. Works at once; nothing is lost."),
     ("Services", "The Task Scheduler, and the restart of the Cache Manager."),
     ("Cache", "The live generation, what is saved but not live, the history."),
     ("Stats", "The account of every event."),

@@ -37,6 +37,10 @@ pub enum Code {
     RestartFailed,
     /// Another run is queued already, with other parameters.
     RunQueued,
+    /// The event never ran under a generation that still exists.
+    NoOriginal,
+    /// The job has ended.
+    JobEnded,
     /// What was edited is not what is stored now.
     VersionMismatch,
     /// The body is larger than the path takes.
@@ -51,13 +55,15 @@ pub enum Code {
     Internal,
     /// More is coming in than can be stored.
     Overloaded,
+    /// There are more unfinished events than are allowed.
+    BacklogFull,
     /// The database does not answer.
     Unavailable,
 }
 
 impl Code {
     /// Every code, with its status and what it means; the table of the documentation.
-    pub const TABLE: [(Self, StatusCode, &'static str); 18] = [
+    pub const TABLE: [(Self, StatusCode, &'static str); 21] = [
         (Self::BadJson, StatusCode::BAD_REQUEST, "The body is not JSON; `detail` names line and column."),
         (Self::BadRequest, StatusCode::BAD_REQUEST, "The request cannot be read."),
         (Self::Unauthorized, StatusCode::UNAUTHORIZED, "The bearer token is missing or wrong."),
@@ -72,6 +78,8 @@ impl Code {
             "The Cache Manager could not build the generation; the live one still serves.",
         ),
         (Self::RunQueued, StatusCode::CONFLICT, "A run with other parameters is queued; try again when it has ended."),
+        (Self::NoOriginal, StatusCode::CONFLICT, "The event never ran, or its generation was removed; replay it under `live`."),
+        (Self::JobEnded, StatusCode::CONFLICT, "The job has ended; nothing is left to cancel."),
         (
             Self::VersionMismatch,
             StatusCode::PRECONDITION_FAILED,
@@ -86,6 +94,11 @@ impl Code {
             Self::Overloaded,
             StatusCode::SERVICE_UNAVAILABLE,
             "More comes in than can be stored; nothing was stored. Try again after `Retry-After`.",
+        ),
+        (
+            Self::BacklogFull,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "More events are unfinished than `BATON_BACKLOG_MAX` allows; nothing was stored. Try again after `Retry-After`.",
         ),
         (Self::Unavailable, StatusCode::SERVICE_UNAVAILABLE, "The database does not answer. Try again after `Retry-After`."),
     ];

@@ -71,6 +71,8 @@ fn v1() -> OpenApiRouter<ApiState> {
         .merge(routes::events::router())
         .merge(routes::executions::router())
         .merge(routes::dead_letters::router())
+        .merge(routes::jobs::router())
+        .merge(routes::pauses::router())
         .merge(routes::services::router())
         .merge(routes::cache::router())
         .merge(routes::stats::router())

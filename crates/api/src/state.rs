@@ -8,6 +8,7 @@ use baton_storage::{Store, Vault};
 use tokio::sync::Semaphore;
 
 use crate::appender::Appender;
+use crate::backlog::Backlog;
 use crate::catalogue::CatalogueCache;
 use crate::request::Params;
 
@@ -22,6 +23,7 @@ pub struct ApiState {
     pub(crate) caller: Caller,
     pub(crate) vault: Vault,
     pub(crate) appender: Appender,
+    pub(crate) backlog: Backlog,
     pub(crate) admin_token: Arc<str>,
     pub(crate) catalogue: Arc<CatalogueCache>,
     pub(crate) test_calls: Arc<Semaphore>,
@@ -39,16 +41,19 @@ pub struct ApiParts {
     pub vault: Vault,
     /// Stores events.
     pub appender: Appender,
+    /// How many events may be unfinished before no more are taken in.
+    pub backlog_max: u64,
     /// The bearer token of every call under `/v1`.
     pub admin_token: String,
 }
 
 impl ApiState {
-    /// Puts the parts together.
+    /// Puts the parts together, and starts to watch the backlog: to be called within a runtime.
     #[must_use]
     pub fn new(parts: ApiParts) -> Self {
-        let ApiParts { store, cache, caller, vault, appender, admin_token } = parts;
+        let ApiParts { store, cache, caller, vault, appender, backlog_max, admin_token } = parts;
         Self {
+            backlog: Backlog::watch(store.clone(), backlog_max),
             catalogue: Arc::new(CatalogueCache::new(store.clone())),
             test_calls: Arc::new(Semaphore::new(TEST_CALLS_MAX)),
             admin_token: admin_token.into(),

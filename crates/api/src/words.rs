@@ -47,6 +47,10 @@ words! {
     RunStatus of baton_storage::RunState { Queued, Running, Done, Failed }
 }
 words! {
+    /// How far a job has come.
+    JobStatus of baton_storage::JobState { Queued, Running, Done, Failed, Cancelled }
+}
+words! {
     /// Why a generation was built.
     GenerationCause of baton_storage::GenerationCause { Start, Restart, Rollback }
 }

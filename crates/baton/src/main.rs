@@ -1,12 +1,15 @@
 //! `baton`: API, dispatcher and Cache Manager in one process, embedded by default.
 
+mod audit;
 mod data_dir;
 mod migrate;
 mod serve;
 
+use std::process::ExitCode;
+
 use baton_handler_cache::InstallationArgs;
 use baton_runtime::ops;
-use baton_runtime::settings::{CallsArgs, ListenArgs, LogArgs, NameArgs, TargetArgs};
+use baton_runtime::settings::{Age, CallsArgs, CleanArgs, ListenArgs, LogArgs, NameArgs, TargetArgs};
 use clap::{Args, Parser, Subcommand};
 
 use crate::data_dir::DataDirArgs;
@@ -26,6 +29,9 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Applies the migrations of the database.
     Migrate(MigrateArgs),
+    /// Checks that nothing is lost: prints the balance, and exits with 1 when it does not hold or something has waited for too long, with 2
+    /// when it cannot be checked.
+    Audit(AuditArgs),
     /// Asks a program that runs at BATON_LISTEN whether it is ready.
     Healthcheck(ListenArgs),
 }
@@ -47,6 +53,10 @@ struct ServeArgs {
     #[command(flatten)]
     targets: TargetArgs,
     #[command(flatten)]
+    backlog: baton_runtime::settings::BacklogArgs,
+    #[command(flatten)]
+    cleaning: CleanArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -60,11 +70,27 @@ struct MigrateArgs {
     log: LogArgs,
 }
 
+#[derive(Debug, Args)]
+struct AuditArgs {
+    #[command(flatten)]
+    data_dir: DataDirArgs,
+    #[command(flatten)]
+    database: baton_runtime::settings::DatabaseArgs,
+    /// How long an event may be pending, such as 15m. Without it, any time.
+    #[arg(long, value_name = "AGE")]
+    max_age: Option<Age>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Serve(args) => serve::serve(*args).await,
-        Command::Migrate(args) => migrate::migrate(args).await,
-        Command::Healthcheck(args) => ops::check_ready(args.listen).await,
+        Command::Serve(args) => serve::serve(*args).await?,
+        Command::Migrate(args) => migrate::migrate(args).await?,
+        Command::Audit(args) => return Ok(audit::audit(&args).await),
+        Command::Healthcheck(args) => ops::check_ready(args.listen).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }

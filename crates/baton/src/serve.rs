@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use baton_api::{ApiParts, ApiState, Appender};
+use baton_api::{ApiParts, ApiState, Appender, JobWorker};
 use baton_cache_manager::CacheManager;
+use baton_cleaner::{Cleaner, CleanerSettings};
 use baton_dispatcher::call::{Caller, CallerSettings};
 use baton_dispatcher::{Dispatcher, DispatcherSettings};
 use baton_domain::address::AddressPolicy;
@@ -58,26 +59,30 @@ async fn run(
         alone,
     };
     let dispatcher = Dispatcher::new(store.clone(), cache.clone(), caller.clone(), vault.clone(), settings);
+    let cleaner = Cleaner::new(store.clone(), &cache, CleanerSettings::new(name.clone(), &args.cleaning));
     let manager = CacheManager::new(name, store.clone(), cache.clone(), vault.clone());
     let (appender, appending) = Appender::start(store.clone(), cache.hints().clone());
+    let jobs = tokio::spawn(JobWorker::new(store.clone(), cache.hints().clone()).run(stop.clone()));
     let ready_store = store.clone();
     let ready: ops::Ready = Arc::new(move || {
         let store = ready_store.clone();
         Box::pin(async move { store.ping().await.map_err(|error| error.to_string()) })
     });
-    let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, admin_token };
+    let backlog_max = args.backlog.backlog_max;
+    let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, backlog_max, admin_token };
     let beside = ops::router(metrics::install(stop.clone())?, ready);
     let router = baton_api::router_beside(ApiState::new(parts), beside);
     let mut generations = cache.changes();
     let cache = tokio::spawn(cache.run(stop.clone()));
     let managing = tokio::spawn(manager.run(stop.clone()));
+    let cleaning = tokio::spawn(cleaner.run(stop.clone()));
     // Before anybody can save a handler, which the very first generation would make live without a restart.
     let first = async { generations.wait_for(Option::is_some).await.is_ok() };
     stop.run_until_cancelled(first).await;
     // Publishers are answered first, then the dispatcher finishes: what the last of them published is picked up at the next start.
     let dispatching = tokio::spawn(dispatcher.run(stop.clone()));
     ops::serve(listener, router, stop).await?;
-    let _ = tokio::join!(appending, dispatching, managing, cache);
+    let _ = tokio::join!(appending, jobs, dispatching, managing, cleaning, cache);
     Ok(())
 }
 

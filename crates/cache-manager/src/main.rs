@@ -1,13 +1,14 @@
-//! `baton-cache-manager`: the Cache Manager as a service, and its restart as a one-shot command.
+//! `baton-cache-manager`: the Cache Manager as a service, with the Cleaner beside it, and its restart as a one-shot command.
 
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use baton_cache_manager::{CacheManager, RestartResult, SERVICE, request_restart, wait_for_run};
-use baton_handler_cache::{Hints, Installation, InstallationArgs};
-use baton_runtime::settings::{ListenArgs, LogArgs, NameArgs};
+use baton_cleaner::{Cleaner, CleanerSettings};
+use baton_handler_cache::{Hints, Installation, InstallationArgs, OpenError};
+use baton_runtime::settings::{CleanArgs, ListenArgs, LogArgs, NameArgs};
 use baton_runtime::{metrics, ops, shutdown, telemetry};
 use baton_storage::{RunState, ServiceRun, StorageError, Store};
 use chrono::Utc;
@@ -15,7 +16,7 @@ use clap::{Parser, Subcommand};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Builds generations of handlers on an explicit restart. Settings are flags or environment variables of the same name.
+/// Builds generations of handlers on an explicit restart, and removes what is older than it is to be kept. Settings are flags or environment variables of the same name.
 #[derive(Debug, Parser)]
 #[command(name = "baton-cache-manager", version)]
 struct Cli {
@@ -27,6 +28,8 @@ struct Cli {
     name: NameArgs,
     #[command(flatten)]
     installation: InstallationArgs,
+    #[command(flatten)]
+    cleaning: CleanArgs,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -59,8 +62,11 @@ async fn main() -> anyhow::Result<()> {
                 tokio::time::sleep(within).await;
                 end.cancel();
             });
-            let installation = cli.installation.open(&patience).await;
-            let installation = installation.with_context(|| format!("the installation could not be opened within {wait} s"))?;
+            let installation = cli.installation.open(&patience).await.map_err(|error| match error {
+                OpenError::Stopped(reason) => anyhow!("the database could not be used within {wait} s: {reason}"),
+                // A setting that is missing or wrong has nothing to do with time.
+                other => other.into(),
+            })?;
             restart(&installation, within, json).await
         }
         None => serve(cli).await,
@@ -80,11 +86,14 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     let router = ops::router(metrics::install(stop.clone())?, ready);
     let name = cli.name.or_host();
     tracing::info!(listen = %cli.listen.listen, name, "baton-cache-manager started");
+    let settings = CleanerSettings::new(name.clone(), &cli.cleaning);
+    let cleaner = Cleaner::new(installation.store.clone(), &installation.cache, settings);
     let manager = CacheManager::new(name, installation.store, installation.cache.clone(), installation.vault);
     let cache = tokio::spawn(installation.cache.run(stop.clone()));
     let work = tokio::spawn(manager.run(stop.clone()));
+    let cleaning = tokio::spawn(cleaner.run(stop.clone()));
     ops::serve(listener, router, stop.clone()).await?;
-    let _ = tokio::join!(cache, work);
+    let _ = tokio::join!(cache, work, cleaning);
     Ok(())
 }
 

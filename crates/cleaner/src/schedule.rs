@@ -9,11 +9,12 @@ const AGAIN_AFTER: TimeDelta = TimeDelta::minutes(5);
 /// When a run is due, by the last one that ended: of whatever process, since the schedule is that of the installation. `earliest` is when
 /// this process begins to ask at all.
 pub(crate) fn due(last: Option<&ServiceRun>, every: TimeDelta, earliest: DateTime<Utc>) -> DateTime<Utc> {
-    let next = last.and_then(|run| match run.state {
-        RunState::Failed => run.finished_at?.checked_add_signed(every.min(AGAIN_AFTER)),
-        _ => run.started_at?.checked_add_signed(every),
-    });
-    next.map_or(earliest, |next| next.max(earliest))
+    let Some(run) = last else { return earliest };
+    let (from, after) = match run.state {
+        RunState::Failed => (run.finished_at, every.min(AGAIN_AFTER)),
+        _ => (run.started_at, every),
+    };
+    from.and_then(|from| from.checked_add_signed(after)).unwrap_or(DateTime::<Utc>::MAX_UTC).max(earliest)
 }
 
 #[cfg(test)]
@@ -52,9 +53,9 @@ mod tests {
             (Some(&done), hour, 500, 500),
             (Some(&failed), hour, 7, 106),
             (Some(&failed), TimeDelta::minutes(2), 7, 103),
-            (Some(&done), TimeDelta::MAX, 7, 7),
         ] {
             assert_eq!(due(last, every, at(earliest)), at(expected), "{every} {earliest}");
         }
+        assert_eq!(due(Some(&done), TimeDelta::MAX, at(7)), DateTime::<Utc>::MAX_UTC);
     }
 }

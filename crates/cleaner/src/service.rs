@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::SERVICE;
 use crate::clean::{CleanResult, Keep, clean};
 use crate::error::CleanError;
 use crate::schedule::due;
-use crate::{SERVICE, request_clean};
 
 /// How often the queue is looked at while no hint says that something is in it, and a sign of life is given.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -72,7 +72,6 @@ impl Cleaner {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(self.until_due()) => {}
                 _ = looks.tick() => {}
                 hint = hints.recv() => match hint {
                     Ok(Hint::RunRequested) | Err(_) => {}
@@ -84,12 +83,6 @@ impl Cleaner {
             }
         }
         let _ = self.store.remove_instance(self.id).await;
-    }
-
-    /// How long until a run may be due; longer than any look where that is not now.
-    fn until_due(&self) -> Duration {
-        let left = (self.due_from - Utc::now()).to_std().unwrap_or_default();
-        if self.settings.every.is_none() || left.is_zero() { LOOK_EVERY * 2 } else { left }
     }
 
     async fn look(&mut self, stop: &CancellationToken) -> Result<(), StorageError> {
@@ -115,8 +108,9 @@ impl Cleaner {
             return Ok(());
         }
         self.due_from = due(runs.last.as_ref(), every, self.due_from);
-        if self.due_from <= now {
-            request_clean(&self.store, &self.hints, now).await?;
+        let last = runs.last.map_or(0, |run| run.id);
+        if self.due_from <= now && self.store.request_run_after(last, SERVICE, &json!({}), now).await? {
+            self.hints.send(Hint::RunRequested);
         }
         Ok(())
     }

@@ -80,6 +80,8 @@ struct Dispatch {
     received_at: chrono::DateTime<Utc>,
     /// The generation that its chain runs under.
     under: Arc<Compiled>,
+    /// Whether its generation is recorded: another one that goes live does not change it, even if nothing has been called yet.
+    pinned: bool,
     /// Whether it is recorded that something of it is to be tried again.
     retrying: bool,
     called: bool,

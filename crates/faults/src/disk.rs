@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 /// The size of the file system.
 const SIZE: &str = "256m";
+/// Less than the database or its log has, so that nothing can be written to either: a soft limit, in bytes.
+const SMALL: &str = "8192:";
 /// What ignores the signal that a write beyond the limit would bring, so that the write fails instead, and becomes the program.
 const DEAF_TO_LIMITS: [&str; 4] = ["sh", "-c", r#"trap '' XFSZ; exec "$@""#, "sh"];
 const BALLAST: &str = "ballast";
@@ -39,7 +41,9 @@ impl SmallDisk {
     pub(crate) fn describe(&self) -> String {
         match self.kind {
             Kind::Mounted => format!("the disk is a tmpfs of {SIZE}, filled to the last byte"),
-            Kind::Limited => "no file system could be mounted here: instead no file may grow (RLIMIT_FSIZE)".to_owned(),
+            Kind::Limited => {
+                "no file system could be mounted here: instead no file may have more than 8 KiB (RLIMIT_FSIZE)".to_owned()
+            }
         }
     }
 
@@ -53,10 +57,15 @@ impl SmallDisk {
         if self.kind == Kind::Limited { &DEAF_TO_LIMITS } else { &[] }
     }
 
+    /// What the program may log: its log would be a file that cannot be written either.
+    pub(crate) fn log_level(&self) -> &'static str {
+        if self.kind == Kind::Limited { "off" } else { "info" }
+    }
+
     /// Leaves no room for a program that works on it.
     pub(crate) fn fill(&self, pid: u32) -> Result<()> {
         match self.kind {
-            Kind::Limited => limit(pid, &format!("{}:", largest(&self.data())?)),
+            Kind::Limited => limit(pid, SMALL),
             Kind::Mounted => {
                 let mut ballast = File::create(self.folder.path().join(BALLAST))?;
                 let mut part = vec![0; 1024 * 1024];
@@ -95,11 +104,6 @@ impl Drop for SmallDisk {
 /// The soft limit on files of a running process.
 fn limit(pid: u32, fsize: &str) -> Result<()> {
     run(Command::new("prlimit").args(["--pid", &pid.to_string(), &format!("--fsize={fsize}")]))
-}
-
-fn largest(folder: &Path) -> Result<u64> {
-    let sizes = fs::read_dir(folder)?.map(|entry| Ok(entry?.metadata()?.len())).collect::<std::io::Result<Vec<_>>>()?;
-    sizes.into_iter().max().context("there is nothing in the folder")
 }
 
 fn run(command: &mut Command) -> Result<()> {

@@ -1,11 +1,10 @@
 //! Baton as it runs by default: everything in one process, on SQLite.
 
-use std::path::Path;
-
 use anyhow::Result;
 use baton_testkit::{Process, Program};
 
 use crate::api::Api;
+use crate::disk::SmallDisk;
 use crate::services::TOKEN;
 
 /// `baton serve`.
@@ -19,9 +18,10 @@ impl Embedded {
         Self { baton: program().start().await }
     }
 
-    /// With its data in this folder, started through another program where words are given.
-    pub(crate) async fn start_in(folder: &Path, through: &[&str]) -> Self {
-        Self { baton: program().through(through).env("BATON_DATA_DIR", folder).start().await }
+    /// With its data on this disk.
+    pub(crate) async fn start_on(disk: &SmallDisk) -> Self {
+        let program = program().through(disk.through()).env("BATON_DATA_DIR", disk.data()).env("BATON_LOG", disk.log_level());
+        Self { baton: program.start().await }
     }
 
     pub(crate) fn api(&self) -> Result<Api> {

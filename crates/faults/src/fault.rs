@@ -59,6 +59,13 @@ impl Fault {
         Self { at: gone, from: back, limit: None, unrecorded: Some((gone - ON_ITS_WAY, gone + ON_ITS_WAY)) }
     }
 
+    /// The same on a machine where everything takes so many times as long.
+    pub(crate) fn with_slack(&self, slack: u32) -> Self {
+        let longer = UNRECORDED * (slack - 1);
+        let unrecorded = self.unrecorded.map(|(first, last)| (first - longer, last + longer));
+        Self { limit: self.limit.map(|limit| limit * slack), unrecorded, ..self.clone() }
+    }
+
     /// Whether a call that was made at this instant may have been repeated because of it.
     pub(crate) fn explains(&self, at: Instant) -> bool {
         self.unrecorded.is_some_and(|(first, last)| (first..=last).contains(&at))

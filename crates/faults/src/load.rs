@@ -11,10 +11,9 @@ use tokio_util::sync::CancellationToken;
 use crate::api::Api;
 use crate::publisher::{Publications, Publisher};
 use crate::receiving::Receiving;
+use crate::scenarios::Plan;
 use crate::workload::Workload;
 
-/// How long the load is held before anything happens to it.
-const WARM_UP: Duration = Duration::from_secs(4);
 /// How long the first calls may take.
 const FLOWS_WITHIN: Duration = Duration::from_secs(30);
 /// How many calls have to have arrived.
@@ -32,6 +31,7 @@ pub(crate) struct Load {
     pub api: Api,
     pub receiving: Receiving,
     pub workload: Workload,
+    pub plan: Plan,
     publisher: Publisher,
     watch: JoinHandle<Watched>,
     watching: CancellationToken,
@@ -61,13 +61,13 @@ pub(crate) struct Ended {
 
 impl Load {
     /// Creates the handlers, makes them live, starts to publish and waits until calls arrive.
-    pub(crate) async fn start(api: Api, rate: u32, workload: Workload) -> Result<Self> {
+    pub(crate) async fn start(api: Api, plan: Plan, workload: Workload) -> Result<Self> {
         let receiving = Receiving::start().await;
         for handler in workload.handlers(&receiving.receiver.url("")) {
             api.post("/v1/handlers", Some(&handler)).await.context("cannot create a handler")?;
         }
         api.post("/v1/services/cache-manager/restart?wait=30", None).await.context("cannot make the handlers live")?;
-        let publisher = Publisher::start(&api, rate);
+        let publisher = Publisher::start(&api, plan.rate);
         let watching = CancellationToken::new();
         let watch = tokio::spawn(watch(api.clone(), watching.clone()));
         let end = Instant::now() + FLOWS_WITHIN;
@@ -75,8 +75,8 @@ impl Load {
             ensure!(Instant::now() < end, "only {} calls came within {FLOWS_WITHIN:?}", receiving.receiver.count());
             sleep(LOOK_OFTEN).await;
         }
-        sleep(WARM_UP).await;
-        Ok(Self { api, receiving, workload, publisher, watch, watching })
+        sleep(plan.warm_up).await;
+        Ok(Self { api, receiving, workload, plan, publisher, watch, watching })
     }
 
     /// Goes on for so long.

@@ -20,12 +20,13 @@ mod workload;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use baton_testkit::PostgresServer;
 use clap::Parser;
 use futures_util::FutureExt;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::report::{Machine, Row};
 use crate::scenarios::{ALL, Plan, Scenario};
@@ -34,6 +35,8 @@ use crate::verdict::Verdict;
 /// Events a second of the full form, and of the short one, which runs beside other tests and without optimisation.
 const RATE: u32 = 400;
 const RATE_SHORT: u32 = 100;
+
+const INTERRUPTED: u8 = 130;
 
 /// Puts Baton through faults under load and accounts for every event. The programs are those beside this one.
 #[derive(Debug, Parser)]
@@ -45,12 +48,15 @@ struct Cli {
     /// Runs this scenario alone; may be given several times.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Runs the short form: four scenarios with little load.
+    /// Runs the short form: four scenarios with little load, and twice the time for recovery, since other things may use the machine.
     #[arg(long)]
     short: bool,
     /// How many events are published a second.
     #[arg(long, value_parser = clap::value_parser!(u32).range(16..=5000))]
     rate: Option<u32>,
+    /// Keeps what the programs write, which is else kept of failed scenarios alone.
+    #[arg(long)]
+    keep_logs: bool,
     /// Writes the table with its notes to this file as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -66,15 +72,18 @@ async fn main() -> Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let plan = Plan { rate: cli.rate.unwrap_or(if cli.short { RATE_SHORT } else { RATE }) };
+    let (rate, warm_up, slack) = if cli.short { (RATE_SHORT, 2, 2) } else { (RATE, 4, 1) };
+    let warm_up = Duration::from_secs(warm_up);
+    let plan = Plan { rate: cli.rate.unwrap_or(rate), warm_up, slack, keep_logs: cli.keep_logs };
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    // What was started is ended on the way out.
     tokio::select! {
-        result = run(&chosen, plan, &cli) => result,
-        // What was started is ended on the way out.
-        _ = tokio::signal::ctrl_c() => {
-            eprintln!("interrupted");
-            Ok(ExitCode::from(130))
-        }
+        result = run(&chosen, plan, &cli) => return result,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
+    eprintln!("interrupted");
+    Ok(ExitCode::from(INTERRUPTED))
 }
 
 fn choose(cli: &Cli) -> Result<Vec<&'static Scenario>> {

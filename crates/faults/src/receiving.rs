@@ -1,6 +1,7 @@
 //! The receiver of a run: how it answers, and what it has seen.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use crate::workload::Lane;
 
 /// How long a well-behaved lane takes to answer.
 const ANSWERS_AFTER: Duration = Duration::from_millis(4);
+/// How long a mailer that is dead takes to say so.
+const DEAD_ANSWERS_AFTER: Duration = Duration::from_secs(8);
 /// How often the mailer fails, in percent.
 const FAILS: u32 = 2;
 /// How often the rough lane misbehaves at the first call of an event, in percent.
@@ -23,6 +26,7 @@ const KIB: usize = 1024;
 pub(crate) struct Receiving {
     pub receiver: Receiver,
     unfinished: Arc<Mutex<HashSet<usize>>>,
+    mailer_is_dead: Arc<AtomicBool>,
 }
 
 impl Receiving {
@@ -33,8 +37,12 @@ impl Receiving {
         let crm = ok.clone();
         receiver.script(&Lane::Crm.path(), move |_| crm.clone());
         let mut flaky = rules::fail_at_random(7, FAILS, Answer::status(500).delayed(ANSWERS_AFTER));
-        receiver.script(&Lane::Mail.path(), move |call| {
-            if call.json()["data"]["refuse"] == true { Answer::status(422) } else { flaky(call).delayed(ANSWERS_AFTER) }
+        let mailer_is_dead = Arc::<AtomicBool>::default();
+        let is_dead = Arc::clone(&mailer_is_dead);
+        receiver.script(&Lane::Mail.path(), move |call| match call.json()["data"]["refuse"] == true {
+            _ if is_dead.load(Ordering::Relaxed) => Answer::status(503).delayed(DEAD_ANSWERS_AFTER),
+            true => Answer::status(422),
+            false => flaky(call).delayed(ANSWERS_AFTER),
         });
         let noted = Arc::clone(&unfinished);
         let mut turn = 0;
@@ -49,7 +57,12 @@ impl Receiving {
                 answer
             }
         });
-        Self { receiver, unfinished }
+        Self { receiver, unfinished, mailer_is_dead }
+    }
+
+    /// From now on the mailer lets every call wait long and then fails it; or it no longer does.
+    pub(crate) fn let_mailer_die(&self, is_dead: bool) {
+        self.mailer_is_dead.store(is_dead, Ordering::Relaxed);
     }
 
     /// The calls so far, in the order of arrival.

@@ -14,6 +14,7 @@ use crate::load::{COUNTS, Ended, Load, count};
 use crate::publisher::Published;
 use crate::reconcile::{Account, Seen, reconcile};
 use crate::recovery::recovery;
+use crate::scenarios::Plan;
 use crate::workload::{Kind, Lane, Workload};
 
 /// The most memory that a process may have had, in MB.
@@ -29,6 +30,8 @@ pub(crate) struct Verdict {
     pub events: usize,
     /// Events acknowledged a second, over the time that the load was held.
     pub rate: f64,
+    /// How often publishers had to repeat what was not acknowledged.
+    pub repeats: usize,
     /// The longest recovery of its faults, in seconds; `None` without a fault that counts.
     pub recovery_s: Option<f64>,
     /// How long it may take.
@@ -84,14 +87,17 @@ pub(crate) async fn conclude_with(
     faults: &[Fault],
     elsewhere: impl FnOnce() -> Vec<Seen>,
 ) -> Result<Verdict> {
+    let Plan { keep_logs, slack, .. } = load.plan;
+    let faults: Vec<_> = faults.iter().map(|fault| fault.with_slack(slack)).collect();
     let (ended, receiving, workload) = load.finish().await?;
     let mut calls = receiving.seen();
     calls.extend(elsewhere());
     let published = &ended.publications.acknowledged;
-    let account = reconcile(published, &workload, &calls, faults);
+    let account = reconcile(published, &workload, &calls, &faults);
     let mut verdict = Verdict {
         events: published.len(),
         rate: published.len() as f64 / ended.lasted.as_secs_f64(),
+        repeats: ended.publications.repeats.values().sum(),
         lost: account.lost,
         duplicates: account.explained + account.unexplained,
         unexplained: account.unexplained,
@@ -99,15 +105,14 @@ pub(crate) async fn conclude_with(
         ..Verdict::default()
     };
     verdict.judge_calls(&account);
-    verdict.judge_recovery(&account, faults);
+    verdict.judge_recovery(&account, &faults);
     verdict.judge_balance(&ended, &workload);
     let logs: Vec<_> = processes.iter().map(|(name, process)| (name.clone(), process.output())).collect();
     verdict.judge_processes(processes);
     verdict.judge_logs(&logs);
     verdict.describe(&ended, &account);
-    if !verdict.passed() {
-        let folder = keep(&logs)?;
-        verdict.problems.push(format!("what the programs wrote is in {}", folder.display()));
+    if keep_logs || !verdict.passed() {
+        verdict.notes.push(format!("what the programs wrote is in {}", keep(&logs)?.display()));
     }
     Ok(verdict)
 }

@@ -152,6 +152,15 @@ fn redis_url(value: &str) -> Result<Secret, String> {
     }
 }
 
+/// How much may wait to be delivered.
+#[derive(Debug, Clone, Args)]
+pub struct BacklogArgs {
+    /// How many events may be unfinished: with more, publishers get 503 until handlers have caught up.
+    #[arg(long, env = "BATON_BACKLOG_MAX", value_name = "BATON_BACKLOG_MAX", default_value_t = 5_000_000,
+          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    pub backlog_max: u64,
+}
+
 /// How many calls a dispatcher makes at once.
 #[derive(Debug, Clone, Args)]
 pub struct CallsArgs {
@@ -269,6 +278,8 @@ mod tests {
         #[command(flatten)]
         targets: TargetArgs,
         #[command(flatten)]
+        backlog: BacklogArgs,
+        #[command(flatten)]
         log: LogArgs,
     }
 
@@ -281,6 +292,7 @@ mod tests {
             ("--redis-url", "localhost:6379", "BATON_REDIS_URL"),
             ("--allow-targets", "10.0.0.0/40", "BATON_ALLOW_TARGETS"),
             ("--scripts-max", "0", "BATON_SCRIPTS_MAX"),
+            ("--backlog-max", "0", "BATON_BACKLOG_MAX"),
             ("--log-format", "xml", "BATON_LOG_FORMAT"),
             ("--log", "inof", "BATON_LOG"),
             ("--secret-key", " ", "BATON_SECRET_KEY"),

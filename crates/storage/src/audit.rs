@@ -3,6 +3,8 @@
 //! For a look from outside, by a process that only reads: it has a connection of its own, changes nothing, makes no database that is not
 //! there, and can run beside everything else, on SQLite too.
 
+mod imbalance;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, SqlSafeStr};
 use tokio::time::timeout;
 
+pub use self::imbalance::Imbalance;
 use crate::conn::{CONNECT_LIMIT, Readable};
 use crate::error::{Result, StorageError};
 use crate::sql::{Statement, statements};

@@ -67,7 +67,7 @@ pub struct StoredDelivery {
 }
 
 /// Which dead letters; what is `None` or empty does not restrict.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 pub struct DeadLetterSearch {
     /// Of this handler.
     pub handler_id: Option<HandlerId>,
@@ -140,6 +140,12 @@ impl DeadLetterSearch {
     /// The statement, up to its order.
     pub(crate) fn query(&self, sqlite: bool) -> Search<'_> {
         let mut query = Search::new(delivery_columns!(), sqlite);
+        self.restrict(&mut query);
+        query
+    }
+
+    /// Its conditions on a delivery `v`.
+    pub(crate) fn restrict<'a>(&'a self, query: &mut Search<'a>) {
         query.plain("v.state = 'dead' AND v.replayed_at IS NULL");
         query.and_if("v.handler_id = ?", self.handler_id.map(|id| id.0));
         query.and_if("v.events_id = ?", self.events_id.as_deref());
@@ -149,7 +155,6 @@ impl DeadLetterSearch {
         query.and_contains("v.last_error", self.error.as_deref());
         let pairs: Vec<_> = self.ids.iter().map(|(event, handler)| (event.0, handler.0)).collect();
         query.and_pairs("v.event_id", "v.handler_id", &pairs);
-        query
     }
 }
 

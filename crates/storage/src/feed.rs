@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use baton_domain::partition::PARTITIONS;
-use baton_domain::{EventId, GenerationNumber, HandlerId, ObjectId, PartitionId, Seq};
+use baton_domain::{EventId, EventStatus, GenerationNumber, HandlerId, ObjectId, PartitionId, Seq};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -33,8 +33,10 @@ pub struct FedDispatch {
     pub data: String,
     /// The only handler that this dispatch is for, when it replays to one.
     pub handler_id: Option<HandlerId>,
-    /// The generation that its chain began under, once that is recorded.
+    /// The generation that its chain began under, once that is recorded, or that it is to run under, when it replays an event as it was.
     pub generation: Option<GenerationNumber>,
+    /// Whether it is recorded that something of it is to be tried again.
+    pub retrying: bool,
     /// When the dispatch was appended.
     pub received_at: DateTime<Utc>,
 }
@@ -79,7 +81,7 @@ impl FeedQuery {
 macro_rules! fed_columns {
     () => {
         "SELECT d.seq, d.partition, d.event_id, d.events_id, e.object_id, d.ordering_key, e.dt, e.data, d.handler_id, d.generation, \
-         d.received_at"
+         d.state, d.received_at"
     };
 }
 
@@ -191,6 +193,7 @@ struct FedRead {
     data: String,
     handler_id: Option<i64>,
     generation: Option<i64>,
+    state: String,
     received_at: DateTime<Utc>,
 }
 
@@ -209,6 +212,7 @@ impl TryFrom<FedRead> for FedDispatch {
             data: row.data,
             handler_id: row.handler_id.map(HandlerId),
             generation: row.generation.map(GenerationNumber),
+            retrying: row.state == EventStatus::Retrying.as_str(),
             received_at: row.received_at,
         })
     }

@@ -17,6 +17,7 @@ mod feed;
 mod generations;
 mod handler_search;
 mod handlers;
+mod jobs;
 mod ownership;
 mod paging;
 mod pauses;
@@ -24,6 +25,7 @@ mod progress;
 mod record;
 mod replay;
 mod retention;
+mod schedule;
 mod search;
 mod service_runs;
 mod sql;
@@ -32,7 +34,7 @@ mod tallies;
 mod vault;
 
 pub use append::Appended;
-pub use audit::{Audit, StoredResults, audit};
+pub use audit::{Audit, Imbalance, StoredResults, audit};
 pub use db::{Store, StoreSettings};
 pub use dead_letters::{DeadLetterSearch, DeliveryState, StoredDelivery};
 pub use error::{Result, StorageError};
@@ -42,6 +44,7 @@ pub use feed::{FedDispatch, FeedQuery};
 pub use generations::{GenerationCause, GenerationSummary, NewGeneration, StoredGeneration};
 pub use handler_search::{HandlerOrder, HandlerSearch, HandlerSort};
 pub use handlers::NewHandler;
+pub use jobs::{JOB_BATCH, Job, JobParams, JobState, Recovery};
 pub use ownership::Instance;
 pub use paging::{Page, Paged};
 pub use pauses::Pause;
@@ -70,12 +73,14 @@ pub fn statements() -> Vec<Statement> {
         feed::STATEMENTS,
         generations::STATEMENTS,
         handlers::STATEMENTS,
+        &jobs::all_statements(),
         ownership::STATEMENTS,
         pauses::STATEMENTS,
         progress::STATEMENTS,
         record::STATEMENTS,
         replay::STATEMENTS,
         &retention::all_statements(),
+        schedule::STATEMENTS,
         service_runs::STATEMENTS,
         stats::STATEMENTS,
         tallies::STATEMENTS,

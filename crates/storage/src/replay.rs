@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use baton_domain::{EventId, HandlerId, PartitionId, Seq};
+use baton_domain::{EventId, GenerationNumber, HandlerId, PartitionId, Seq};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -11,6 +11,7 @@ use crate::append::{ADVANCE, LOCK_POSITION};
 use crate::conn::Tx;
 use crate::dead_letters::{DeadLetterSearch, DeliveryRead};
 use crate::error::{Result, StorageError};
+use crate::events::StoredEvent;
 use crate::sql::{Column, statements, values};
 use crate::tallies::{APPEND_SHARD, Counts};
 
@@ -58,6 +59,13 @@ statements! {
     DEAD_OF_EVENT = "
         SELECT seq, handler_id FROM deliveries
         WHERE event_id = $1 AND state || '' = 'dead' AND replayed_at IS NULL AND (CAST($2 AS bigint) IS NULL OR handler_id = $2)";
+    /// The generation that an event's chain began under first. A retry may have run under a later one.
+    FIRST_GENERATION = "SELECT min(generation) FROM executions WHERE event_id = $1 AND seq = $2";
+    KEEP_GENERATION = {
+        postgres: "SELECT number FROM generations WHERE number = $1 FOR KEY SHARE",
+        sqlite: "SELECT number FROM generations WHERE number = $1",
+    };
+    PIN = "UPDATE dispatches SET generation = $1 WHERE seq = $2";
     REOPEN = {
         postgres: "DELETE FROM results WHERE event_id = ANY($1) RETURNING event_id, status",
         sqlite: "DELETE FROM results WHERE event_id IN (SELECT unhex(value) FROM json_each($1)) RETURNING event_id, status",
@@ -111,11 +119,26 @@ impl Store {
         Ok(again.len() as u64)
     }
 
-    /// Sends an event on its way again, to all handlers or to one. Its dead letters, or that of the one handler, are replaced by it.
+    /// Sends an event on its way again, to all handlers or to one, under the generation that is live when its chain starts. Its dead
+    /// letters, or that of the one handler, are replaced by it.
     ///
     /// # Errors
     /// `NotFound` when there is no such event. Whether the handler exists is not looked at.
     pub async fn replay_event(&self, id: EventId, handler_id: Option<HandlerId>, now: DateTime<Utc>) -> Result<Seq> {
+        self.replay_event_under(id, handler_id, None, now).await
+    }
+
+    /// The same under a generation that need not be live.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such event, `Conflict` when the generation was removed.
+    pub async fn replay_event_under(
+        &self,
+        id: EventId,
+        handler_id: Option<HandlerId>,
+        generation: Option<GenerationNumber>,
+        now: DateTime<Utc>,
+    ) -> Result<Seq> {
         let mut conn = self.writer().await?;
         let mut tx = conn.begin().await?;
         let handler_id = handler_id.map(|id| id.0);
@@ -128,27 +151,46 @@ impl Store {
         let unfinished = lock_unfinished(&mut tx, &BTreeMap::from([(event_seq, id)])).await?;
         let dead: Vec<(i64, i64)> = tx.fetch_all(DEAD_OF_EVENT, values![id.0, handler_id]).await?;
         take_dead(&mut tx, &dead, &unfinished, now).await?;
-        let base = dispatch_again(&mut tx, &[(event_seq, handler_id)], now).await?;
+        let seq = dispatch_again(&mut tx, &[(event_seq, handler_id)], now).await? + 1;
+        if let Some(GenerationNumber(number)) = generation {
+            let stands: Option<(i64,)> = tx.fetch_optional(KEEP_GENERATION, values![number]).await?;
+            if stands.is_none() {
+                tx.rollback().await?;
+                return Err(StorageError::Conflict);
+            }
+            tx.execute(PIN, values![number, seq]).await?;
+        }
         tx.commit().await?;
-        Ok(Seq(base + 1))
+        Ok(Seq(seq))
+    }
+
+    /// The generation that an event first ran under, as its executions say, or where they were removed its last result. `None` when it
+    /// has not run, or had no handler.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn original_generation(&self, event: &StoredEvent) -> Result<Option<GenerationNumber>> {
+        let first: Option<(Option<i64>,)> =
+            self.reader().await?.fetch_optional(FIRST_GENERATION, values![event.id.0, event.seq.0]).await?;
+        Ok(first.and_then(|(number,)| number).map(GenerationNumber).or(event.generation))
     }
 }
 
 /// The lock of those who append, so that two replays cannot take the same.
-async fn lock_append(tx: &mut Tx<'_>) -> Result<()> {
+pub(crate) async fn lock_append(tx: &mut Tx<'_>) -> Result<()> {
     let _: Option<(i64,)> = tx.fetch_optional(LOCK_POSITION, vec![]).await?;
     Ok(())
 }
 
 /// The unfinished dispatches of these events, which nobody can finish before the commit.
-async fn lock_unfinished(tx: &mut Tx<'_>, events: &BTreeMap<i64, EventId>) -> Result<HashSet<i64>> {
+pub(crate) async fn lock_unfinished(tx: &mut Tx<'_>, events: &BTreeMap<i64, EventId>) -> Result<HashSet<i64>> {
     let ids = Column::uuids(events.values().map(|id| id.0));
     let rows: Vec<(i64,)> = tx.fetch_all(LOCK_UNFINISHED, values![Column::ints(events.keys().copied()), ids]).await?;
     Ok(rows.into_iter().map(|(seq,)| seq).collect())
 }
 
 /// Takes dead letters and says which; those of an unfinished dispatch leave a mark.
-async fn take_dead(
+pub(crate) async fn take_dead(
     tx: &mut Tx<'_>,
     pairs: &[(i64, i64)],
     unfinished: &HashSet<i64>,
@@ -173,7 +215,7 @@ async fn take_dead(
 
 /// Appends a dispatch for each pair of an event's place and a handler, in this order. What was final of the events no longer is. Answers
 /// with the place before the first.
-async fn dispatch_again(tx: &mut Tx<'_>, again: &[(i64, Option<i64>)], now: DateTime<Utc>) -> Result<i64> {
+pub(crate) async fn dispatch_again(tx: &mut Tx<'_>, again: &[(i64, Option<i64>)], now: DateTime<Utc>) -> Result<i64> {
     let places: BTreeSet<_> = again.iter().map(|(event_seq, _)| *event_seq).collect();
     let events: Vec<Replayable> = tx.fetch_all(REPLAYABLE, values![Column::ints(places)]).await?;
     let events: HashMap<_, _> = events.into_iter().map(|event| (event.seq, event)).collect();

@@ -56,6 +56,7 @@ statements! {
             CAST(coalesce(max(u.events) - max(u.retrying), 0) AS bigint) AS pending,
             CAST(coalesce(max(u.retrying), 0) AS bigint) AS retrying
         FROM tallies t LEFT JOIN unfinished u ON u.events_id = t.events_id GROUP BY t.events_id ORDER BY t.events_id";
+    UNFINISHED = "SELECT CAST(coalesce(sum(published - delivered - failed - unmatched), 0) AS bigint) FROM tallies";
     OLDEST_PENDING = "SELECT received_at FROM dispatches WHERE state = 'pending' ORDER BY seq LIMIT 1";
     HELD = "SELECT CAST(coalesce(sum(held), 0) AS bigint) FROM instances WHERE service = 'dispatcher' AND NOT fenced";
 }
@@ -67,6 +68,15 @@ impl Store {
     /// When the database fails.
     pub async fn stats(&self) -> Result<Vec<StatRow>> {
         self.reader().await?.fetch_all(BALANCE, vec![]).await
+    }
+
+    /// How many events are under way, by the tallies: the cost is that of a few rows, however many there are.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unfinished_events(&self) -> Result<u64> {
+        let sum: Option<(i64,)> = self.reader().await?.fetch_optional(UNFINISHED, vec![]).await?;
+        Ok(sum.map_or(0, |(sum,)| u64::try_from(sum).unwrap_or(0)))
     }
 
     /// What waits.

@@ -36,7 +36,10 @@ const MAP: [Place; 14] = [
     Place { folder: "cleaner", may_use: &["domain", "storage", "handler-cache", "runtime"] },
     Place { folder: "cache-manager", may_use: &["domain", "storage", "handler-cache", "cleaner", "runtime"] },
     Place { folder: "dispatcher", may_use: &["domain", "storage", "handler-cache", "runtime"] },
-    Place { folder: "api", may_use: &["domain", "storage", "handler-cache", "cleaner", "cache-manager", "dispatcher", "runtime"] },
+    Place {
+        folder: "api",
+        may_use: &["domain", "storage", "handler-cache", "cleaner", "cache-manager", "dispatcher", "runtime"],
+    },
     Place {
         folder: "console",
         may_use: &["domain", "storage", "handler-cache", "cleaner", "cache-manager", "dispatcher", "api", "runtime"],

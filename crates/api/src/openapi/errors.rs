@@ -22,8 +22,10 @@ const MORE: &[(&str, &[Code])] = &[
     ("delete_handler", &[Code::VersionMismatch, Code::EditConflict]),
     ("toggle_handler", &[Code::VersionMismatch, Code::EditConflict, Code::HandlerArchived]),
     ("test_handler", &[Code::Overloaded]),
-    ("publish_event", &[Code::EventTooLarge, Code::Overloaded]),
-    ("publish_batch", &[Code::EventTooLarge, Code::Overloaded]),
+    ("publish_event", &[Code::EventTooLarge, Code::Overloaded, Code::BacklogFull]),
+    ("publish_batch", &[Code::EventTooLarge, Code::Overloaded, Code::BacklogFull]),
+    ("replay_event", &[Code::NoOriginal]),
+    ("cancel_job", &[Code::JobEnded]),
     ("restart_cache_manager", &[Code::RestartFailed, Code::RunQueued]),
     ("rollback_cache", &[Code::RestartFailed, Code::RunQueued, Code::NotFound]),
 ];

@@ -26,6 +26,30 @@ impl InPath for HandlerId {
     }
 }
 
+/// An event type by its id or an older spelling.
+#[derive(Debug)]
+pub(crate) struct EventTypeName(pub(crate) String);
+
+impl InPath for EventTypeName {
+    const OF: &'static str = "event type";
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(Self(text.to_owned()))
+    }
+}
+
+/// A job.
+#[derive(Debug)]
+pub(crate) struct JobId(pub(crate) uuid::Uuid);
+
+impl InPath for JobId {
+    const OF: &'static str = "job";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+}
+
 impl InPath for EventId {
     const OF: &'static str = "event";
 

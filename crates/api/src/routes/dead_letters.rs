@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use baton_domain::{EventId, HandlerId};
 use baton_handler_cache::Hint;
-use baton_storage::{DeadLetterSearch, StoredDelivery};
+use baton_storage::{DeadLetterSearch, JobParams, StoredDelivery};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -14,11 +15,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
+use super::jobs::{JobWaitQuery, Replay, asked};
 use crate::failure::internal;
 use crate::page::page;
 use crate::problem::Problem;
 use crate::raw::object_id;
-use crate::request::{Body, NoParams, Params, QueryString, optional_object, optional_objects};
+use crate::request::{Body, Params, QueryString, optional_object, optional_objects};
 use crate::state::ApiState;
 
 const TAG: &str = "Dead letters";
@@ -163,31 +165,30 @@ pub(crate) struct DeadLetterReplaySearch {
     to: Option<String>,
 }
 
-/// How many dead letters are on their way again.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ReplayedLetters {
-    #[schema(minimum = 0)]
-    replayed: u64,
-}
-
 /// Sends dead letters on their way again, each to its handler, those of the oldest events first.
 ///
-/// All that match are sent, however many they are.
-#[utoipa::path(post, path = "/v1/dead-letters/replay", tag = TAG, request_body = DeadLetterReplayInput,
-    responses((status = 202, body = ReplayedLetters, description = "They are on their way again")))]
+/// Those that are named are sent at once. A search is a job: all that match and have died by now are sent, each once, however many they
+/// are; the answer waits for its end as long as `wait` says.
+#[utoipa::path(post, path = "/v1/dead-letters/replay", tag = TAG, params(JobWaitQuery), request_body = DeadLetterReplayInput,
+    responses((status = 200, body = Replay, description = "All that match are on their way again"),
+        (status = 202, body = Replay, description = "Those that were named are on their way again, or the job has not ended yet")))]
 async fn replay_dead_letters(
     State(state): State<ApiState>,
-    QueryString(NoParams {}): QueryString<NoParams>,
+    QueryString(query): QueryString<JobWaitQuery>,
     Body(input): Body<DeadLetterReplayInput>,
-) -> Result<(StatusCode, Json<ReplayedLetters>), Problem> {
+) -> Result<Response, Problem> {
+    let wait = query.wait()?;
     let mut search = asked_for(&state, input).await?;
     let now = Utc::now();
     // What dies again while this goes on is not sent again.
     search.to = Some(search.to.map_or(now, |to| to.min(now)));
+    if search.ids.is_empty() {
+        return asked(&state, &JobParams::ReplayDeadLetters(search), now, wait).await;
+    }
     // A task of its own: a client that goes away in the middle does not leave a part behind.
     let replaying = tokio::spawn(async move { replay_all(&state, &search).await });
     let replayed = replaying.await.map_err(|error| internal(&error))??;
-    Ok((StatusCode::ACCEPTED, Json(ReplayedLetters { replayed })))
+    Ok((StatusCode::ACCEPTED, Json(Replay { replayed, job: None })).into_response())
 }
 
 async fn asked_for(state: &ApiState, input: DeadLetterReplayInput) -> Result<DeadLetterSearch, Problem> {

@@ -7,6 +7,8 @@ pub(crate) mod event_types;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod handlers;
+pub(crate) mod jobs;
+pub(crate) mod pauses;
 mod runs;
 pub(crate) mod services;
 pub(crate) mod stats;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, StatusCode};
-use baton_api::{ApiParts, ApiState, Appender, router, router_beside};
+use baton_api::{ApiParts, ApiState, Appender, JobWorker, router, router_beside};
 use baton_cache_manager::CacheManager;
 use baton_dispatcher::call::{Caller, CallerSettings};
 use baton_dispatcher::{Dispatcher, DispatcherSettings};
@@ -20,6 +20,8 @@ use tokio_util::sync::CancellationToken;
 use crate::proxy::Proxy;
 
 pub(crate) const TOKEN: &str = "correct-horse-battery-staple";
+/// More events than any test publishes.
+const BACKLOG_MAX: u64 = 1_000_000;
 /// More than anything here takes.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
@@ -59,6 +61,8 @@ pub(crate) struct TestApp {
     stop: CancellationToken,
     /// Stops the Cache Manager alone.
     manager: CancellationToken,
+    /// Stops the worker that does jobs alone.
+    jobs: CancellationToken,
     _database: TestDatabase,
 }
 
@@ -100,21 +104,15 @@ impl TestApp {
         })
         .unwrap();
         let stop = CancellationToken::new();
-        let (appender, _appending) = Appender::start(store.clone(), cache.hints().clone());
-        let parts = ApiParts {
-            store: store.clone(),
-            cache: cache.clone(),
-            caller: caller.clone(),
-            vault: vault.clone(),
-            appender,
-            admin_token: TOKEN.into(),
-        };
-        let state = ApiState::new(parts);
+        let state = state(&store, &cache, &caller, &vault, BACKLOG_MAX);
         let url = serve(router(state.clone()), stop.clone()).await;
         tokio::spawn(cache.clone().run(stop.clone()));
+        let jobs = stop.child_token();
+        tokio::spawn(JobWorker::new(store.clone(), cache.hints().clone()).run(jobs.clone()));
         let manager = stop.child_token();
         tokio::spawn(CacheManager::new("test".into(), store.clone(), cache.clone(), vault.clone()).run(manager.clone()));
-        let app = Self { store, cache, vault, caller, state, url, client: client(), scripts, stop, manager, _database: database };
+        let app =
+            Self { store, cache, vault, caller, state, url, client: client(), scripts, stop, manager, jobs, _database: database };
         app.first_generation().await;
         app
     }
@@ -154,6 +152,11 @@ impl TestApp {
         baton_testkit::eventually(SOON, "the Cache Manager to end", gone).await;
     }
 
+    /// From now on nobody takes jobs.
+    pub(crate) fn without_jobs(&self) {
+        self.jobs.cancel();
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
@@ -170,6 +173,12 @@ impl TestApp {
     /// Serves the same API with other routes beside; its URL.
     pub(crate) async fn beside(&self, routes: axum::Router) -> String {
         serve(router_beside(self.state.clone(), routes), self.stop.clone()).await
+    }
+
+    /// Serves another API on the same database, which allows so many unfinished events; its URL.
+    pub(crate) async fn limited(&self, backlog_max: u64) -> String {
+        let state = state(&self.store, &self.cache, &self.caller, &self.vault, backlog_max);
+        serve(router(state), self.stop.clone()).await
     }
 
     /// A request to another address, without the token.
@@ -238,6 +247,19 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+fn state(store: &Store, cache: &HandlerCache, caller: &Caller, vault: &Vault, backlog_max: u64) -> ApiState {
+    let (appender, _appending) = Appender::start(store.clone(), cache.hints().clone());
+    ApiState::new(ApiParts {
+        store: store.clone(),
+        cache: cache.clone(),
+        caller: caller.clone(),
+        vault: vault.clone(),
+        appender,
+        backlog_max,
+        admin_token: TOKEN.into(),
+    })
 }
 
 /// Serves a router on a free port; its URL.

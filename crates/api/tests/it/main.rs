@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing helper fails its test")]
 
 mod app;
+mod backlog;
 mod cache;
 mod doors;
 mod events;
@@ -10,8 +11,11 @@ mod explain;
 mod handler_secrets;
 mod handlers;
 mod handlers_refused;
+mod jobs;
 mod logs;
 mod openapi;
 mod overload;
+mod pauses;
 mod properties;
 mod proxy;
+mod replays;

@@ -1,6 +1,7 @@
 //! The programs as their users meet them: processes that are spoken to over HTTP, with PostgreSQL, Redis, receivers and scripts.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking, their helpers too")]
 
+mod audit;
 mod bad_input;
 mod combined;
 mod dispatchers;

@@ -7,12 +7,7 @@ use baton_testkit::eventually;
 
 use crate::fixture::{SOON, Site, handler, on_both};
 
-on_both!(
-    the_very_first_start_builds_the_first_generation,
-    a_start_makes_no_edit_live,
-    several_that_start_at_once_build_it_once,
-    a_cache_manager_is_listed_while_it_runs,
-);
+on_both!(the_very_first_start_builds_the_first_generation, a_start_makes_no_edit_live, a_cache_manager_is_listed_while_it_runs,);
 
 async fn the_very_first_start_builds_the_first_generation(site: Site) {
     site.create(handler("second", 20)).await;
@@ -50,7 +45,9 @@ async fn a_start_makes_no_edit_live(site: Site) {
     assert_eq!((result.generation.0, result.handlers), (2, 2));
 }
 
-async fn several_that_start_at_once_build_it_once(site: Site) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_that_start_at_once_build_it_once() {
+    let site = Site::postgres().await;
     site.create(handler("a", 10)).await;
     let managers = futures_util::future::join_all(["one", "two", "three", "four"].map(|name| site.manager(name))).await;
     site.live(1).await;

@@ -12,18 +12,15 @@ use uuid::Uuid;
 
 use crate::fixture::{Site, on_both};
 
-on_both!(
-    the_end_of_the_wait_answers_with_the_run_as_it_is,
-    the_end_of_the_run_ends_the_wait,
-    a_run_that_has_ended_is_not_waited_for,
-    a_run_that_is_not_there_is_not_waited_for,
-);
+on_both!(the_end_of_the_run_ends_the_wait,);
 
 const LONG: Duration = Duration::from_secs(60);
 /// How late the answer may come, on a machine with much to do.
 const LATE: Duration = Duration::from_secs(2);
 
-async fn the_end_of_the_wait_answers_with_the_run_as_it_is(site: Site) {
+#[tokio::test]
+async fn the_end_of_the_wait_answers_with_the_run_as_it_is() {
+    let site = Site::sqlite().await;
     let asked = site.ask().await;
     for wait in [Duration::ZERO, Duration::from_millis(300)] {
         let began = Instant::now();
@@ -62,7 +59,9 @@ async fn the_end_of_the_run_ends_the_wait(site: Site) {
     }
 }
 
-async fn a_run_that_has_ended_is_not_waited_for(site: Site) {
+#[tokio::test]
+async fn a_run_that_has_ended_is_not_waited_for() {
+    let site = Site::sqlite().await;
     let _manager = site.started().await;
     let asked = site.ask().await;
     site.done(asked.id).await;
@@ -72,7 +71,9 @@ async fn a_run_that_has_ended_is_not_waited_for(site: Site) {
     assert_eq!(run.state, RunState::Done);
 }
 
-async fn a_run_that_is_not_there_is_not_waited_for(site: Site) {
+#[tokio::test]
+async fn a_run_that_is_not_there_is_not_waited_for() {
+    let site = Site::sqlite().await;
     let missing = wait_for_run(&site.store, site.cache.hints(), 12_345, LONG).await;
     assert!(matches!(missing, Err(StorageError::NotFound)), "{missing:?}");
 }

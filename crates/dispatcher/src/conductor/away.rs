@@ -10,14 +10,15 @@ use chrono::Utc;
 
 use super::reading::{Brought, complete};
 use super::{Conductor, Message};
+use crate::compiled::Compiled;
 use crate::settings::{AWAY_KEYS, DATABASE_PAUSE, TRACKED_OF_ONE_KEY, WAKE_EVENTS, WAKES, delta};
 
 /// One object's dispatches, in their order.
 struct Away {
     partition: PartitionId,
     seqs: VecDeque<Seq>,
-    /// What was read of it since its waking began.
-    arrived: Vec<FedDispatch>,
+    /// What was read of it since its waking began, with the generation that is recorded for it.
+    arrived: Vec<(FedDispatch, Option<Arc<Compiled>>)>,
     waking: bool,
 }
 
@@ -92,11 +93,11 @@ impl Conductor {
     }
 
     /// Takes a dispatch of an object that is put away: `None` when it is not, otherwise as [`Self::take`].
-    pub(super) fn take_away(&mut self, row: &FedDispatch) -> Option<bool> {
+    pub(super) fn take_away(&mut self, row: &FedDispatch, brought: &Brought) -> Option<bool> {
         let key = row.ordering_key.as_str();
         let away = self.away.objects.get(key)?;
         let count = away.seqs.len() + away.arrived.len();
-        let last = away.arrived.last().map(|row| row.seq).or(away.seqs.back().copied());
+        let last = away.arrived.last().map(|(row, _)| row.seq).or(away.seqs.back().copied());
         let known = last.is_some_and(|last| row.seq <= last);
         if known {
             return Some(true);
@@ -105,14 +106,15 @@ impl Conductor {
             self.feed.leave(key, row.partition, last.unwrap_or(Seq(0)));
             return Some(false);
         }
-        let nothing_to_do = !away.waking && self.all_held(&row.events_id, row.handler_id);
+        let nothing_to_do = !away.waking && row.generation.is_none() && self.all_held(&row.events_id, row.handler_id);
         let (key, away) =
             self.away.objects.get_key_value(key).map(|(key, _)| Arc::clone(key)).zip(self.away.objects.get_mut(key))?;
         if nothing_to_do {
             away.seqs.push_back(row.seq);
             self.away.dispatches += 1;
         } else {
-            away.arrived.push(row.clone());
+            let under = row.generation.and_then(|number| brought.generations.get(&number));
+            away.arrived.push((row.clone(), under.cloned()));
             self.wake(&key);
         }
         Some(true)
@@ -191,8 +193,9 @@ impl Conductor {
             return self.away.to_wake.push_back(Arc::clone(key));
         }
         let arrived = self.away.objects.remove(key).map(|away| away.arrived).unwrap_or_default();
-        for row in arrived {
-            self.plan(&row, &Brought::default());
+        for (row, under) in arrived {
+            let generations = row.generation.zip(under).into_iter().collect();
+            self.plan(&row, &Brought { generations, ..Brought::default() });
         }
         if !self.objects.contains_key(key) {
             self.feed.has_room(key);

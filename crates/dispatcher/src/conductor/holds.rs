@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use baton_domain::breaker::{Breaker, Change, PROBE_FIRST};
+use baton_domain::scheduler::Delivery;
 use baton_domain::{HandlerId, Seq, Verdict};
 use chrono::{DateTime, Utc};
 
@@ -188,7 +189,14 @@ impl Conductor {
     /// Holds what is paused and lets go what is not any more, after a change of the pauses or of the generation.
     pub(super) fn take_pauses(&mut self) {
         let pauses = Arc::clone(&self.tools.cache.pauses().borrow());
-        let paused: HashSet<_> = self.live.specs().filter(|spec| pauses.hold(spec)).map(|spec| spec.id).collect();
+        let mut paused: HashSet<_> = self.live.specs().filter(|spec| pauses.hold(spec)).map(|spec| spec.id).collect();
+        if !pauses.is_empty() {
+            let older: HashMap<_, _> =
+                self.dispatches.values().map(|dispatch| (dispatch.under.number(), &dispatch.under)).collect();
+            let not_live =
+                older.into_values().flat_map(|under| under.specs()).filter(|spec| self.live.handler(spec.id).is_none());
+            paused.extend(not_live.filter(|spec| pauses.hold(spec)).map(|spec| spec.id));
+        }
         let before = std::mem::replace(&mut self.holds.paused, paused);
         if before == self.holds.paused {
             return;
@@ -201,6 +209,18 @@ impl Conductor {
                 self.holds.release(handler);
             }
         }
+    }
+
+    /// A chain under an older generation may have handlers that are not live: a pause holds them too.
+    pub(super) fn hold_not_live(&mut self, under: &Compiled, deliveries: &[Delivery]) {
+        let pauses = self.tools.cache.pauses();
+        let pauses = pauses.borrow();
+        if pauses.is_empty() || under.number() == self.live.number() {
+            return;
+        }
+        let not_live = deliveries.iter().map(|delivery| delivery.handler).filter(|handler| self.live.handler(*handler).is_none());
+        let held = not_live.filter(|handler| under.handler(*handler).is_some_and(|ready| pauses.hold(&ready.spec)));
+        self.holds.paused.extend(held);
     }
 
     /// Another generation is live: a handler that was changed or is gone gets a fresh start.

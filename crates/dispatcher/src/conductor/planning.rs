@@ -25,7 +25,7 @@ impl Conductor {
         if self.feed.lags(&row.ordering_key) && !rest {
             return false;
         }
-        if let Some(taken) = self.take_away(row) {
+        if let Some(taken) = self.take_away(row, brought) {
             return taken;
         }
         if let Some(object) = self.objects.get(row.ordering_key.as_str())
@@ -39,7 +39,7 @@ impl Conductor {
         true
     }
 
-    /// Plans the chain of a dispatch: under the generation that it began under, or else the live one, with what is recorded of it.
+    /// Plans the chain of a dispatch: under the generation that is recorded for it, or else the live one, with what is recorded of it.
     pub(super) fn plan(&mut self, row: &FedDispatch, brought: &Brought) {
         let recorded = brought.progress.get(&row.seq).map_or(&[][..], Vec::as_slice);
         let began = row.generation.or_else(|| recorded.iter().map(|p| p.generation).min());
@@ -49,6 +49,7 @@ impl Conductor {
         for delivery in &mut deliveries {
             restore(delivery, recorded);
         }
+        self.hold_not_live(&under, &deliveries);
         self.hold(row, under, recorded);
         self.enqueue(row, Chain::new(row.seq, deliveries));
     }
@@ -63,8 +64,9 @@ impl Conductor {
             object_id: row.object_id.clone(),
             only: row.handler_id,
             received_at: row.received_at,
+            pinned: row.generation == Some(under.number()),
             under,
-            retrying: row.generation.is_some(),
+            retrying: row.retrying,
             called: !recorded.is_empty(),
             body: None,
         };
@@ -165,7 +167,7 @@ impl Conductor {
         let Some(object) = self.objects.get_mut(key) else { return };
         let (live, dispatches) = (&self.live, &mut self.dispatches);
         let without_handler = object.queue.replan(|seq| {
-            let dispatch = dispatches.get_mut(&seq)?;
+            let dispatch = dispatches.get_mut(&seq).filter(|dispatch| !dispatch.pinned)?;
             dispatch.under = Arc::clone(live);
             Some(live.plan(&dispatch.events_id, dispatch.only))
         });

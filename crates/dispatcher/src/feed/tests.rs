@@ -17,6 +17,7 @@ fn row(seq: i64, partition: i16, key: &str) -> FedDispatch {
         data: "{}".into(),
         handler_id: None,
         generation: None,
+        retrying: false,
         received_at: chrono::DateTime::UNIX_EPOCH,
     }
 }

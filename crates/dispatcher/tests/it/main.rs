@@ -8,6 +8,7 @@ mod generations;
 mod http;
 mod lanes;
 mod pause;
+mod replays;
 mod rig;
 mod script;
 mod takeover;

@@ -167,6 +167,12 @@ impl Rig {
         eventually(PATIENCE, &what, async || (self.store.event(id).await.unwrap()?.status == status).then_some(())).await;
     }
 
+    /// Waits until so many deliveries are held.
+    pub(crate) async fn wait_for_held(&self, count: u64) {
+        eventually(PATIENCE, "deliveries to be held", async || (self.store.backlog().await.unwrap().held == count).then_some(()))
+            .await;
+    }
+
     /// The executions of an event as `(handler, attempt, status)`, oldest first.
     pub(crate) async fn executions(&self, id: EventId) -> Vec<(i64, u32, CallStatus)> {
         let brief = |e: Execution| (e.handler_id.0, e.attempt, e.status);

@@ -15,7 +15,7 @@ const HELD: Duration = Duration::from_secs(20);
 /// One lane misbehaves now and then; nothing is lost or repeated there, and the other lanes do not notice.
 pub(super) async fn rough(plan: Plan) -> Result<Verdict> {
     let mut services = Services::start(2).await?;
-    let load = Load::start(services.api()?, plan.rate, Workload::with_rough()).await?;
+    let load = Load::start(services.api()?, plan, Workload::with_rough()).await?;
     load.hold(HELD).await;
     conclude(load, services.processes(), &[]).await
 }

@@ -21,6 +21,12 @@ use crate::verdict::Verdict;
 pub(crate) struct Plan {
     /// Events published a second.
     pub rate: u32,
+    /// How long the load is held before anything happens to it.
+    pub warm_up: Duration,
+    /// By how much everything may take longer than it should: 1 where nothing else uses the machine and the programs are optimised.
+    pub slack: u32,
+    /// Whether what the programs write is kept, also where nothing fails.
+    pub keep_logs: bool,
 }
 
 /// One fault and how it is carried out.
@@ -65,6 +71,7 @@ scenarios! {
     "network-silent", "network between a dispatcher and PostgreSQL: silent for 20 s", false, network::silent;
     "network-closing", "network between a dispatcher and PostgreSQL: closed for 20 s", false, network::closing;
     "receiver-down", "receiver: away for 45 s", false, receiver::down;
+    "dead-handler", "one handler: answers 503 after 8 s for 20 s", false, receiver::dead_handler;
     "rough-answers", "receiver: errors, 429, hangs, resets, stalls, 600 MB, endless", false, answers::rough;
     "sqlite-kill", "baton on SQLite: kill -9", true, sqlite::kill;
     "sqlite-restart", "baton on SQLite: SIGTERM", false, sqlite::restart;

@@ -29,7 +29,7 @@ async fn cut(plan: Plan, network: Network) -> Result<Verdict> {
     let database = servers.postgres.url_at(proxy.port());
     let layout = Layout { apis: 2, dispatchers: 2, first_database: Some(database), ..Layout::default() };
     let mut services = Services::start_on(servers, layout).await?;
-    let load = Load::start(services.api()?, plan.rate, Workload::standard()).await?;
+    let load = Load::start(services.api()?, plan, Workload::standard()).await?;
     let cut = Instant::now();
     proxy.set(network);
     load.hold(OUTAGE).await;

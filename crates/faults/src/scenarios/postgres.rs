@@ -25,7 +25,7 @@ pub(super) async fn outage(plan: Plan) -> Result<Verdict> {
 
 async fn away(plan: Plan, how: Shutdown, time: Duration) -> Result<Verdict> {
     let mut services = Services::start(2).await?;
-    let load = Load::start(services.api()?, plan.rate, Workload::standard()).await?;
+    let load = Load::start(services.api()?, plan, Workload::standard()).await?;
     let gone = Instant::now();
     services.postgres.stop(how).await;
     load.hold(time).await;

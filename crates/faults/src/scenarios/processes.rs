@@ -112,7 +112,7 @@ pub(super) async fn stall_dispatcher(plan: Plan) -> Result<Verdict> {
 
 async fn start(plan: Plan) -> Result<(Services, Load)> {
     let services = Services::start(3).await?;
-    let load = Load::start(services.api()?, plan.rate, Workload::standard()).await?;
+    let load = Load::start(services.api()?, plan, Workload::standard()).await?;
     Ok((services, load))
 }
 

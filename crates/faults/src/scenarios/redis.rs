@@ -65,7 +65,7 @@ pub(super) async fn full(plan: Plan) -> Result<Verdict> {
 
 async fn start(plan: Plan) -> Result<(Services, Load)> {
     let services = Services::start(2).await?;
-    let load = Load::start(services.api()?, plan.rate, Workload::standard()).await?;
+    let load = Load::start(services.api()?, plan, Workload::standard()).await?;
     Ok((services, load))
 }
 

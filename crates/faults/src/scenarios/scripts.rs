@@ -35,7 +35,7 @@ pub(super) async fn kill_dispatcher(plan: Plan) -> Result<Verdict> {
     let layout = Layout { apis: 2, dispatchers: 3, script_root: Some(root), ..Layout::default() };
     let mut services = Services::start_on(Servers::start().await, layout).await?;
     let workload = Workload::with_ledger(ledger.to_str().context("a path that is not UTF-8")?);
-    let load = Load::start(services.api()?, plan.rate.min(RATE_MAX), workload).await?;
+    let load = Load::start(services.api()?, Plan { rate: plan.rate.min(RATE_MAX), ..plan }, workload).await?;
     let killed = Instant::now();
     services.dispatchers[0].kill9();
     load.hold(UNTIL_TAKEN_OVER).await;

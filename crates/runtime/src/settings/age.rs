@@ -23,6 +23,12 @@ impl Age {
     }
 }
 
+impl From<Duration> for Age {
+    fn from(age: Duration) -> Self {
+        Self(Some(age))
+    }
+}
+
 impl FromStr for Age {
     type Err = String;
 
@@ -47,7 +53,7 @@ impl fmt::Display for Age {
         let seconds = age.as_secs();
         let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
         let parts: Vec<_> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
-        f.write_str(&parts.join(" "))
+        if parts.is_empty() { f.write_str("0s") } else { f.write_str(&parts.join(" ")) }
     }
 }
 
@@ -107,7 +113,7 @@ mod tests {
         for off in ["off", "OFF", "0", "0s"] {
             assert_eq!(off.parse::<Age>().unwrap().get(), None, "{off}");
         }
-        assert_eq!(Age(None).to_string(), "off");
+        assert_eq!((Age(None).to_string(), Age::from(Duration::from_millis(9)).to_string()), ("off".into(), "0s".into()));
         for bad in ["", "90", "ninety days", "-1d", "5ms", "1001years", "99999999999999999999d"] {
             assert!(bad.parse::<Age>().is_err(), "{bad}");
         }
@@ -115,7 +121,8 @@ mod tests {
 
     #[test]
     fn each_has_a_default_and_a_bad_one_is_named() {
-        let CleanArgs { keep_events, keep_executions, keep_generations, every } = Program::try_parse_from(["baton"]).unwrap().clean;
+        let CleanArgs { keep_events, keep_executions, keep_generations, every } =
+            Program::try_parse_from(["baton"]).unwrap().clean;
         let shown = [keep_events, keep_executions, keep_generations, every.clean_every].map(|age| age.to_string());
         assert_eq!(shown, ["90d", "30d", "365d", "1h"]);
         for (flag, name) in [

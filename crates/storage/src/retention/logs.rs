@@ -28,9 +28,6 @@ statements! {
             SELECT max(l.id) FROM service_runs l WHERE l.service = s.service AND l.state IN ('done', 'failed')
         ) THEN 1 ELSE 0 END AS bigint) AS old
         FROM service_runs s WHERE s.id > $2 ORDER BY s.id LIMIT 1000";
-    LAST_DONE = "
-        SELECT started_at FROM service_runs WHERE service = $1 AND state IN ('done', 'failed') AND state = 'done'
-        ORDER BY id DESC LIMIT 1";
     FORGET_RUNS = {
         postgres: "DELETE FROM service_runs WHERE id = ANY($1)",
         sqlite: "DELETE FROM service_runs WHERE id IN (SELECT value FROM json_each($1))",
@@ -68,17 +65,6 @@ pub(super) async fn idempotency_keys(store: &Store, ages: Ages, place: Place) ->
     let idempotency_keys = forget_keys(&mut tx, Column::ints(keyed), ages.before).await?;
     tx.commit().await?;
     Ok(Swept { removed: Removed { idempotency_keys, ..Removed::default() }, next })
-}
-
-impl Store {
-    /// When the last run of a service began that was done, not failed.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn last_done(&self, service: &str) -> Result<Option<DateTime<Utc>>> {
-        let started: Option<(DateTime<Utc>,)> = self.reader().await?.fetch_optional(LAST_DONE, values![service]).await?;
-        Ok(started.map(|(at,)| at))
-    }
 }
 
 #[derive(sqlx::FromRow)]

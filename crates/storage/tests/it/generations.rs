@@ -10,7 +10,8 @@ use crate::fixture::{Fixture, after, now, on_both, page};
 
 on_both!(generations_are_kept_and_the_highest_is_live, a_number_is_taken_once, generations_are_listed_newest_first);
 
-fn snapshot(number: i64, handlers: i64) -> Snapshot {
+/// A generation with the handlers 1 to `handlers`, all of `clients.create`.
+pub(crate) fn snapshot(number: i64, handlers: i64) -> Snapshot {
     let handler = |id| HandlerSpec {
         id: HandlerId(id),
         name: format!("h{id}"),

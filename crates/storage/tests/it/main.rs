@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing step fails its test")]
 
 mod append;
+mod audit;
 mod balance;
 mod connections;
 mod feed;
@@ -9,6 +10,7 @@ mod fixture;
 mod generations;
 mod handlers;
 mod instants;
+mod jobs;
 mod ownership;
 mod plans;
 mod record;

@@ -45,6 +45,13 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("TAKE_DEAD", "bigint[], bigint[]", "{n}, {n}"),
     ("MARK_DEAD", "timestamptz, bigint[], bigint[]", "'2026-11-24T10:00:00Z', {n}, {n}"),
     ("REOPEN", "uuid[]", "{id}"),
+    ("NEXT_EVENT", "bigint", "100"),
+    ("NEXT_OF_TYPE", "text, bigint, bigint, bigint", "'clients.create', 100, 60000, 500"),
+    ("ENDED_AT_HANDLER", "uuid[], bigint", "{id}, 1"),
+    ("GENERATIONS_UNDER_WAY", "bigint[], uuid[]", "{n}, {id}"),
+    ("STILL_STORED", "bigint[]", "{n}"),
+    ("LOCK_UNDER_WAY", "bigint[], uuid[]", "{n}, {id}"),
+    ("DEAD_AT_HANDLER", "uuid[], bigint", "{id}, 1"),
 ];
 
 const POSTGRES_ROWS: &[&str] = &[

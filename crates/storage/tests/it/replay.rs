@@ -1,7 +1,7 @@
 //! Replays of events and dead letters.
 
-use baton_domain::{CallStatus, EventId, EventStatus, HandlerId, Seq};
-use baton_storage::{DeadLetterSearch, FedDispatch, ProgressState, Record, StorageError};
+use baton_domain::{CallStatus, EventId, EventStatus, GenerationNumber, HandlerId, Seq};
+use baton_storage::{DeadLetterSearch, DeliveryState, FedDispatch, ProgressState, Record, StorageError};
 
 use crate::fixture::{Fixture, after, delivery, dies, ends, execution, finished, on_both, page};
 
@@ -14,6 +14,7 @@ on_both!(
     a_replay_of_an_event_replaces_its_letters,
     an_event_ends_with_the_last_of_its_dispatches,
     two_replays_at_once_take_each_letter_once,
+    a_replay_as_it_was_keeps_its_generation,
 );
 
 fn all() -> DeadLetterSearch {
@@ -103,7 +104,7 @@ async fn a_letter_replayed_while_its_event_is_under_way(f: Fixture) {
         let fed = f.dispatches(&[1]).await.remove(0);
         let dead = Record {
             executions: vec![execution(&fed, 1, 1, CallStatus::Fail)],
-            retries: vec![delivery(&fed, 1, baton_storage::DeliveryState::Dead, 1)],
+            retries: vec![delivery(&fed, 1, DeliveryState::Dead, 1)],
             partitions: vec![fed.partition],
             ..Record::default()
         };
@@ -161,11 +162,8 @@ async fn an_event_ends_with_the_last_of_its_dispatches(f: Fixture) {
     let of: Vec<FedDispatch> = f.unfinished().await;
     assert_eq!(of.len(), 3);
     assert_eq!(f.sums().await, [1, 0, 0, 0, 1, 0]);
-    let retried = Record {
-        started: vec![(of[1].seq, baton_domain::GenerationNumber(4))],
-        partitions: vec![of[1].partition],
-        ..Record::default()
-    };
+    let retried =
+        Record { started: vec![(of[1].seq, GenerationNumber(4))], partitions: vec![of[1].partition], ..Record::default() };
     f.store.record(owner, &retried).await.unwrap();
     assert_eq!((f.status(fed.event_id).await, f.sums().await), (EventStatus::Retrying, [1, 0, 0, 0, 0, 1]));
     f.store.record(owner, &ends(&of[..1], EventStatus::Delivered)).await.unwrap();
@@ -201,4 +199,52 @@ async fn two_replays_at_once_take_each_letter_once(f: Fixture) {
     assert_eq!(replayed, 60);
     assert_eq!(f.unfinished().await.len(), 60);
     assert_eq!(f.sums().await, [60, 0, 0, 0, 60, 0]);
+}
+
+async fn a_replay_as_it_was_keeps_its_generation(f: Fixture) {
+    let owner = f.owner().await;
+    let fed = f.dispatches(&[1]).await.remove(0);
+    let original = async || {
+        let event = f.store.event(fed.event_id).await.unwrap().unwrap();
+        f.store.original_generation(&event).await.unwrap()
+    };
+    assert_eq!(original().await, None);
+    let mut calls = [1, 2].map(|attempt| execution(&fed, 7, attempt, CallStatus::Fail));
+    calls[1].generation = GenerationNumber(5);
+    let mut died = dies(&fed, &[7]);
+    died.executions = calls.into();
+    died.finished[0].generation = Some(GenerationNumber(5));
+    f.store.record(owner, &died).await.unwrap();
+    // The one that it began under, not that of its last retry.
+    assert_eq!(original().await, Some(GenerationNumber(3)));
+
+    let under = |number| f.store.replay_event_under(fed.event_id, None, Some(GenerationNumber(number)), after(9));
+    assert!(matches!(under(3).await, Err(StorageError::Conflict)));
+    assert_eq!((f.status(fed.event_id).await, letters(&f).await), (EventStatus::Failed, vec![(Seq(1), 7)]));
+    for number in 1..=3 {
+        let snapshot = baton_domain::Snapshot::new(GenerationNumber(number), after(0), []);
+        let new = baton_storage::NewGeneration {
+            snapshot: &snapshot,
+            changes: &baton_domain::Changes::default(),
+            took_ms: 0,
+            cause: baton_storage::GenerationCause::Restart,
+            rolled_back_to: None,
+        };
+        assert!(f.store.insert_generation(&new).await.unwrap());
+    }
+    let seq = under(3).await.unwrap();
+    let again = f.unfinished().await;
+    assert_eq!((again[0].seq, again[0].generation, again[0].retrying), (seq, Some(GenerationNumber(3)), false));
+    assert_eq!((f.status(fed.event_id).await, f.store.unfinished_events().await.unwrap()), (EventStatus::Pending, 1));
+    let started = Record {
+        started: vec![(seq, GenerationNumber(3))],
+        partitions: vec![fed.partition],
+        retries: vec![delivery(&again[0], 7, DeliveryState::Retrying, 1)],
+        ..Record::default()
+    };
+    f.store.record(owner, &started).await.unwrap();
+    let again = f.unfinished().await;
+    assert_eq!((again[0].generation, again[0].retrying), (Some(GenerationNumber(3)), true));
+    f.store.record(owner, &ends(&again, EventStatus::Delivered)).await.unwrap();
+    assert_eq!((f.sums().await, f.store.unfinished_events().await.unwrap()), ([1, 1, 0, 0, 0, 0], 0));
 }

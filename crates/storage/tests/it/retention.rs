@@ -28,6 +28,7 @@ on_both!(
     generations_go_when_nothing_names_them,
     generations_of_days_with_many_events_stay,
     runs_go_but_for_the_last_of_each_service,
+    those_who_keep_one_schedule_ask_for_one_run,
 );
 
 const DAY: i64 = 24 * 3600;
@@ -351,6 +352,20 @@ async fn runs_go_but_for_the_last_of_each_service(f: Fixture) {
     assert_eq!(f.store.last_runs("cache-manager").await.unwrap().last.unwrap().id, rare[1]);
     assert_eq!(f.store.last_runs("patience").await.unwrap().queued, Some(waiting));
     assert!(f.store.run(often[9]).await.unwrap().is_none() && f.store.run(often[10]).await.unwrap().is_some());
+}
+
+async fn those_who_keep_one_schedule_ask_for_one_run(f: Fixture) {
+    let (store, other, runner) = (f.store.clone(), f.other_store().await, Uuid::now_v7());
+    let ask = async |store: &Store, last: i64| store.request_run_after(last, "cleaner", &json!({}), now()).await.unwrap();
+    assert!(ask(&store, 0).await);
+    assert!(!ask(&other, 0).await, "it waits");
+    let run = store.claim_run("cleaner", runner, now(), after(30)).await.unwrap().unwrap();
+    assert!(!ask(&other, 0).await, "it runs");
+    store.finish_run(run.id, runner, after(1), Ok(json!({}))).await.unwrap();
+    assert!(!ask(&other, 0).await, "it has ended, which the other has not seen");
+    f.store.request_run("cache-manager", &json!({}), now()).await.unwrap();
+    assert!(ask(&other, run.id).await);
+    assert_eq!(f.store.last_runs("cleaner").await.unwrap().queued.unwrap().asked_at, now());
 }
 
 /// A record that ends one dispatch late, as a dispatcher does now.

@@ -3,6 +3,7 @@
 mod chain;
 mod explain;
 mod publish;
+mod replay;
 pub(crate) mod sample;
 mod shape;
 
@@ -10,18 +11,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
-use baton_domain::{EventId, EventStatus as Status, FieldErrors, HandlerId, Snapshot};
-use baton_handler_cache::Hint;
+use baton_domain::{EventId, EventStatus as Status, Snapshot};
 use baton_storage::{EventSearch, Page, Paged, StorageError, Store, StoredEvent};
-use chrono::Utc;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::shape::{Event, EventPage, EventReplayInput, Replayed};
+use self::shape::{Event, EventPage};
 use crate::problem::Problem;
-use crate::request::{Id, NoParams, OptionalBody, Params, QueryString, no_such};
+use crate::request::{Id, NoParams, Params, QueryString, no_such};
 use crate::state::ApiState;
 use crate::words::{EventStatus, list};
 
@@ -37,7 +35,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(publish::publish_batch))
         .routes(routes!(explain::explain_event))
         .routes(routes!(get_event))
-        .routes(routes!(replay_event))
+        .routes(routes!(replay::replay_event))
 }
 
 /// Which events.
@@ -133,45 +131,4 @@ async fn snapshot_of(state: &ApiState, event: &StoredEvent) -> Result<Option<Arc
         Some(live) if live.number == number => Ok(Some(live)),
         _ => Ok(state.store.generation(number).await?.map(|stored| Arc::new(stored.snapshot))),
     }
-}
-
-/// Sends an event on its way again, to all its handlers or to one.
-///
-/// It takes a new place in the order of its object, and runs under the generation that is live then.
-#[utoipa::path(post, path = "/v1/events/{id}/replay", tag = TAG, params(("id" = uuid::Uuid, Path, description = "The event's id")),
-    request_body(content = Option<EventReplayInput>, description = "To whom; to all without"),
-    responses((status = 202, body = Replayed, description = "The event is on its way again")))]
-async fn replay_event(
-    State(state): State<ApiState>,
-    Id(id): Id<EventId>,
-    QueryString(NoParams {}): QueryString<NoParams>,
-    OptionalBody(input): OptionalBody<EventReplayInput>,
-) -> Result<(StatusCode, Json<Replayed>), Problem> {
-    let handler_id = input.unwrap_or_default().handler_id.map(HandlerId);
-    let stored = state.store.event(id).await?.ok_or_else(|| no_such::<EventId>(id))?;
-    if let Some(handler_id) = handler_id {
-        check_live(&state, handler_id, &stored.events_id).await?;
-    }
-    match state.store.replay_event(id, handler_id, Utc::now()).await {
-        Ok(_) => state.cache.hints().send(Hint::Appended),
-        Err(StorageError::NotFound) => return Err(no_such::<EventId>(id)),
-        Err(error) => return Err(error.into()),
-    }
-    let replayed = Replayed { id: id.0, status: EventStatus::Pending, handler_id: handler_id.map(|id| id.0) };
-    Ok((StatusCode::ACCEPTED, Json(replayed)))
-}
-
-/// A replay to a handler that would not get it is a mistake.
-async fn check_live(state: &ApiState, handler_id: HandlerId, events_id: &str) -> Result<(), Problem> {
-    let live = state.cache.refresh().await?;
-    let handler = live.as_deref().and_then(|snapshot| snapshot.handler(handler_id));
-    let mut errors = FieldErrors::default();
-    match handler {
-        None => errors.push("handler_id", format!("the handler {handler_id} is not live, so the event would be skipped")),
-        Some(handler) if handler.event != events_id => {
-            errors.push("handler_id", format!("the handler {handler_id} is live for {}, not for {events_id}", handler.event));
-        }
-        Some(_) => {}
-    }
-    errors.or(()).map_err(Problem::invalid)
 }

@@ -5,6 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use baton_domain::limits::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, EVENT_BYTES_MAX, IDEMPOTENCY_KEY_MAX};
 use baton_domain::{Catalogue, FieldErrors, NewEvent, event};
+use baton_storage::Appended;
 use chrono::{DateTime, SubsecRound, Utc};
 
 use super::TAG;
@@ -23,6 +24,8 @@ const DATA_DEPTH_MAX: usize = 128;
 const KEY_SEPARATOR: char = '\u{1f}';
 /// What a publisher is advised to wait, in seconds.
 const RETRY_SECONDS: u32 = 1;
+/// The same where handlers have to catch up first.
+const RETRY_FULL_SECONDS: u32 = 5;
 
 /// Publishes an event.
 ///
@@ -41,7 +44,7 @@ pub(super) async fn publish_event(
     check_size(&publication, "the event")?;
     let catalogue = state.catalogue.with([publication.event.events_id.as_str()]).await?;
     let event = checked(publication, &catalogue, key, now()).map_err(Problem::invalid)?;
-    let appended = state.appender.append(vec![event]).await.map_err(not_accepted)?;
+    let appended = append(&state, vec![event]).await?;
     let accepted = appended.into_iter().next().ok_or_else(|| not_accepted(AppendError::Failed))?;
     Ok((StatusCode::ACCEPTED, Json(accepted.into())))
 }
@@ -79,8 +82,15 @@ pub(super) async fn publish_batch(
     }
     errors.or(()).map_err(Problem::invalid)?;
     let events = checked_batch(&state, publications, key.as_deref()).await?;
-    let appended = state.appender.append(events).await.map_err(not_accepted)?;
+    let appended = append(&state, events).await?;
     Ok((StatusCode::ACCEPTED, Json(AcceptedBatch { items: appended.into_iter().map(Into::into).collect() })))
+}
+
+async fn append(state: &ApiState, events: Vec<NewEvent>) -> Result<Vec<Appended>, Problem> {
+    let room = state.backlog.room(events.len()).ok_or_else(|| backlog_full(state.backlog.max()))?;
+    let appended = state.appender.append(events).await.map_err(not_accepted)?;
+    room.stored(appended.iter().filter(|event| !event.duplicate).count());
+    Ok(appended)
 }
 
 async fn checked_batch(
@@ -142,6 +152,14 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         Ok(key) if is_key && values.next().is_none() => Ok(Some(key.to_owned())),
         _ => Err(refused()),
     }
+}
+
+fn backlog_full(max: u64) -> Problem {
+    let detail = format!(
+        "{max} events or more are unfinished, which is what BATON_BACKLOG_MAX allows. Nothing of this request was stored; send it again \
+         when handlers have caught up."
+    );
+    Problem::new(Code::BacklogFull, detail).retry_after(RETRY_FULL_SECONDS)
 }
 
 fn not_accepted(error: AppendError) -> Problem {

@@ -148,12 +148,26 @@ impl Event {
     }
 }
 
+/// Under which handlers an event is sent again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReplayUnder {
+    /// Under those that are live when its turn comes.
+    #[default]
+    Live,
+    /// As it was: under those of the generation that it first ran under. A retry uses the live handler, as any retry.
+    Original,
+}
+
 /// To whom an event is sent again.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EventReplayInput {
     /// To this handler alone; to all when it is left out.
     pub(super) handler_id: Option<i64>,
+    #[serde(default)]
+    #[schema(required = false, default = "live")]
+    pub(super) under: ReplayUnder,
 }
 
 /// An event that is on its way again.
@@ -164,4 +178,7 @@ pub(crate) struct Replayed {
     /// The one handler that it goes to; null for all.
     #[schema(required)]
     pub(super) handler_id: Option<i64>,
+    /// The generation that its chain runs under; null for the one that is live when its turn comes.
+    #[schema(required)]
+    pub(super) generation: Option<i64>,
 }

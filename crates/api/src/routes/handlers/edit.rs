@@ -7,6 +7,7 @@ use baton_storage::StorageError;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::live::InForce;
 use super::shape::Handler;
 use super::{Tagged, check, patch};
 use crate::problem::{Code, Problem};
@@ -38,8 +39,7 @@ pub(super) async fn edited(state: &ApiState, id: HandlerId, if_match: &IfMatch, 
         let (new, secret) = apply(state, &stored, edit, now).await?;
         match state.store.update_handler(&new, stored.version, now).await {
             Ok(saved) => {
-                let live = state.cache.refresh().await?;
-                let answer = Handler::new(&saved, live.as_deref(), now).showing(secret);
+                let answer = Handler::new(&saved, &InForce::now(state).await?).showing(secret);
                 return Ok(([(header::ETAG, etag(saved.version))], Json(answer)));
             }
             // Another edit came between: with a condition the next round refuses this one, without it is made upon the other.

@@ -20,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::edit::{Edit, edited, remove};
+use self::live::InForce;
 use self::patch::HandlerPatch;
 pub(crate) use self::shape::Task;
 use self::shape::{Handler, HandlerInput, HandlerPage};
@@ -90,10 +91,9 @@ async fn list_handlers(
         order: order(&mut params, query.order.as_deref()),
     };
     let (search, page) = params.or((search, page))?;
-    let live = state.cache.refresh().await?;
-    let now = Utc::now();
+    let in_force = InForce::now(&state).await?;
     let found = state.store.search_handlers(&search, &page).await?;
-    Ok(Json(HandlerPage::of(found, |handler| Handler::new(&handler, live.as_deref(), now))))
+    Ok(Json(HandlerPage::of(found, |handler| Handler::new(&handler, &in_force))))
 }
 
 fn order(params: &mut Params, order: Option<&str>) -> HandlerOrder {
@@ -125,11 +125,11 @@ async fn create_handler(
     let now = Utc::now();
     let (new, secret) = check::created(draft, &state.vault, now);
     let saved = state.store.create_handler(&new, now).await?;
-    let live = state.cache.refresh().await?;
+    let in_force = InForce::now(&state).await?;
     let location =
         HeaderValue::from_str(&format!("/v1/handlers/{}", saved.spec.id)).unwrap_or(HeaderValue::from_static("/v1/handlers"));
     let headers = [(header::LOCATION, location), (header::ETAG, etag(saved.version))];
-    Ok((StatusCode::CREATED, headers, Json(Handler::new(&saved, live.as_deref(), now).showing(secret))))
+    Ok((StatusCode::CREATED, headers, Json(Handler::new(&saved, &in_force).showing(secret))))
 }
 
 /// A handler with its `ETag`.
@@ -144,8 +144,8 @@ async fn get_handler(
     QueryString(NoParams {}): QueryString<NoParams>,
 ) -> Result<Tagged, Problem> {
     let saved = state.store.handler(id).await?.ok_or_else(|| no_such::<HandlerId>(id))?;
-    let live = state.cache.refresh().await?;
-    Ok(([(header::ETAG, etag(saved.version))], Json(Handler::new(&saved, live.as_deref(), Utc::now()))))
+    let in_force = InForce::now(&state).await?;
+    Ok(([(header::ETAG, etag(saved.version))], Json(Handler::new(&saved, &in_force))))
 }
 
 /// Replaces a handler. What is left out takes its default; what `GET` gave can be sent back.

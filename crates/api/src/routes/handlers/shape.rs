@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use baton_domain::handler::SigningSecret;
-use baton_domain::{Handler as Saved, RetryPolicy, Snapshot};
+use baton_domain::{Handler as Saved, RetryPolicy};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::live::liveness;
+use super::live::InForce;
 use crate::page::page;
 use crate::request::optional_object;
 use crate::words::{HandlerStatus, Liveness, OnFailure};
@@ -135,6 +135,8 @@ pub(crate) struct Handler {
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     live: Liveness,
+    /// Whether its deliveries are held by a pause: its own, its event type's, or that of everything.
+    paused: bool,
 }
 
 page! {
@@ -143,8 +145,8 @@ page! {
 }
 
 impl Handler {
-    /// The handler as answers show it, compared with what is live.
-    pub(crate) fn new(saved: &Saved, live: Option<&Snapshot>, now: DateTime<Utc>) -> Self {
+    /// The handler as answers show it, compared with what is in force.
+    pub(super) fn new(saved: &Saved, in_force: &InForce) -> Self {
         let spec = &saved.spec;
         Self {
             id: spec.id.0,
@@ -159,12 +161,13 @@ impl Handler {
             lane: spec.effective_lane(),
             headers: spec.headers.keys().map(|name| (name.clone(), None)).collect(),
             secret: None,
-            secrets_valid: valid(&spec.secrets, now),
+            secrets_valid: valid(&spec.secrets, in_force.at),
             notes: saved.notes.clone(),
             version: saved.version,
             created_at: saved.created_at,
             updated_at: saved.updated_at,
-            live: liveness(saved, live),
+            live: in_force.liveness(saved),
+            paused: in_force.is_paused(saved),
         }
     }
 
@@ -241,6 +244,10 @@ pub(crate) struct HandlerInput {
     #[expect(dead_code, reason = "accepted and ignored")]
     #[schema(value_type = Option<Liveness>, nullable = false, read_only)]
     live: Option<Value>,
+    /// Given by Baton, ignored.
+    #[expect(dead_code, reason = "accepted and ignored")]
+    #[schema(value_type = Option<bool>, nullable = false, read_only)]
+    paused: Option<Value>,
 }
 
 /// A task as it is sent: the fields of every type, so that each error has its place.

@@ -40,6 +40,11 @@ impl Installation {
         self
     }
 
+    /// Where its database is, for a look from outside.
+    pub(crate) fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
     /// A program with every setting of the installation.
     pub(crate) fn program(&self, name: &str) -> Program {
         let (redis, prefix) = &self.redis;

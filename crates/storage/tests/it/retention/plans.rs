@@ -24,6 +24,7 @@ const SWEEPS: &[(&str, &str, &str)] = &[
     ("FIRST_PLACE_SINCE", "uuid", "'00000000-0000-0000-0000-0000000000ff'"),
     ("NAMED_BY_RESULTS", "uuid", "'00000000-0000-0000-ffff-000000000000'"),
     ("NAMED_BY_DISPATCHES", "bigint", "9000000"),
+    ("NAMED_BY_REPLAYS", "uuid", "'00000000-0000-0000-ffff-000000000000'"),
     ("NAMED_BY_DELIVERIES", "bigint", "9000000"),
     ("STILL_OLD", "timestamptz, timestamptz, uuid[]", "now(), now(), {id}"),
     ("DEAD_LETTERS_OF", "uuid[]", "{id}"),
