@@ -103,6 +103,7 @@ struct Stored {
 const COLUMNS: [&str; 8] = ["EVENT TYPE", "PUBLISHED", "DELIVERED", "FAILED", "UNMATCHED", "RETRYING", "PENDING", "DIFFERENCE"];
 
 impl Line {
+    #[allow(clippy::needless_pass_by_value, reason = "the row becomes the line")]
     fn of(row: StatRow, events_id: Option<String>) -> Self {
         let difference = row.difference();
         let StatRow { published, delivered, failed, unmatched, pending, retrying, .. } = row;
