@@ -6,7 +6,7 @@ use baton_api::{ApiParts, ApiState, Appender, JobWorker};
 use baton_dispatcher::call::{Caller, CallerSettings};
 use baton_domain::address::AddressPolicy;
 use baton_handler_cache::{Installation, InstallationArgs};
-use baton_runtime::settings::{AdminArgs, BacklogArgs, ListenArgs, LogArgs, TargetArgs, required};
+use baton_runtime::settings::{AdminArgs, BacklogArgs, CleanEveryArgs, ListenArgs, LogArgs, TargetArgs, required};
 use baton_runtime::{metrics, ops, shutdown, telemetry};
 use clap::{Parser, Subcommand};
 
@@ -27,6 +27,8 @@ struct Cli {
     targets: TargetArgs,
     #[command(flatten)]
     backlog: BacklogArgs,
+    #[command(flatten)]
+    cleaning: CleanEveryArgs,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -74,7 +76,8 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     let jobs = tokio::spawn(JobWorker::new(store.clone(), cache.hints().clone()).run(stop.clone()));
     let admin_token = admin_token.expose().to_owned();
     let backlog_max = cli.backlog.backlog_max;
-    let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, backlog_max, admin_token };
+    let cleaner_schedule = baton_cleaner::schedule(cli.cleaning.clean_every);
+    let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, backlog_max, admin_token, cleaner_schedule };
     let beside = ops::router(metrics::install(stop.clone())?, ready);
     let router = baton_api::router_beside(ApiState::new(parts), beside);
     tracing::info!(listen = %cli.listen.listen, "baton-api started");

@@ -35,6 +35,8 @@ pub enum Code {
     EditConflict,
     /// The Cache Manager could not build the generation.
     RestartFailed,
+    /// A service could not do its run.
+    RunFailed,
     /// Another run is queued already, with other parameters.
     RunQueued,
     /// The event never ran under a generation that still exists.
@@ -63,7 +65,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, with its status and what it means; the table of the documentation.
-    pub const TABLE: [(Self, StatusCode, &'static str); 21] = [
+    pub const TABLE: [(Self, StatusCode, &'static str); 22] = [
         (Self::BadJson, StatusCode::BAD_REQUEST, "The body is not JSON; `detail` names line and column."),
         (Self::BadRequest, StatusCode::BAD_REQUEST, "The request cannot be read."),
         (Self::Unauthorized, StatusCode::UNAUTHORIZED, "The bearer token is missing or wrong."),
@@ -77,6 +79,7 @@ impl Code {
             StatusCode::CONFLICT,
             "The Cache Manager could not build the generation; the live one still serves.",
         ),
+        (Self::RunFailed, StatusCode::CONFLICT, "The service could not do its run; `detail` says why. Ask again."),
         (Self::RunQueued, StatusCode::CONFLICT, "A run with other parameters is queued; try again when it has ended."),
         (Self::NoOriginal, StatusCode::CONFLICT, "The event never ran, or its generation was removed; replay it under `live`."),
         (Self::JobEnded, StatusCode::CONFLICT, "The job has ended; nothing is left to cancel."),

@@ -74,6 +74,7 @@ fn v1() -> OpenApiRouter<ApiState> {
         .merge(routes::jobs::router())
         .merge(routes::pauses::router())
         .merge(routes::services::router())
+        .merge(routes::cleaner::router())
         .merge(routes::cache::router())
         .merge(routes::stats::router())
 }

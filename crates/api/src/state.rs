@@ -25,6 +25,7 @@ pub struct ApiState {
     pub(crate) appender: Appender,
     pub(crate) backlog: Backlog,
     pub(crate) admin_token: Arc<str>,
+    pub(crate) cleaner_schedule: Arc<str>,
     pub(crate) catalogue: Arc<CatalogueCache>,
     pub(crate) test_calls: Arc<Semaphore>,
 }
@@ -45,18 +46,21 @@ pub struct ApiParts {
     pub backlog_max: u64,
     /// The bearer token of every call under `/v1`.
     pub admin_token: String,
+    /// When the Cleaner runs, as the list of services shows it.
+    pub cleaner_schedule: String,
 }
 
 impl ApiState {
     /// Puts the parts together, and starts to watch the backlog: to be called within a runtime.
     #[must_use]
     pub fn new(parts: ApiParts) -> Self {
-        let ApiParts { store, cache, caller, vault, appender, backlog_max, admin_token } = parts;
+        let ApiParts { store, cache, caller, vault, appender, backlog_max, admin_token, cleaner_schedule } = parts;
         Self {
             backlog: Backlog::watch(store.clone(), backlog_max),
             catalogue: Arc::new(CatalogueCache::new(store.clone())),
             test_calls: Arc::new(Semaphore::new(TEST_CALLS_MAX)),
             admin_token: admin_token.into(),
+            cleaner_schedule: cleaner_schedule.into(),
             store,
             cache,
             caller,

@@ -69,7 +69,8 @@ async fn run(
         Box::pin(async move { store.ping().await.map_err(|error| error.to_string()) })
     });
     let backlog_max = args.backlog.backlog_max;
-    let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, backlog_max, admin_token };
+    let cleaner_schedule = baton_cleaner::schedule(args.cleaning.every.clean_every);
+    let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, backlog_max, admin_token, cleaner_schedule };
     let beside = ops::router(metrics::install(stop.clone())?, ready);
     let router = baton_api::router_beside(ApiState::new(parts), beside);
     let mut generations = cache.changes();

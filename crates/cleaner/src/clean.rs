@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::SERVICE;
 use crate::error::CleanError;
 
-/// How long runs of services are remembered.
-const KEEP_RUNS: TimeDelta = TimeDelta::days(90);
+/// How long runs of services, and jobs, are remembered.
+const KEEP_WORK: TimeDelta = TimeDelta::days(90);
 /// The breath between two batches: so many times what the batch took, within these bounds. The rest of the time is for everybody else.
 const BREATH_TIMES: u32 = 4;
 const BREATH_MIN: Duration = Duration::from_millis(10);
@@ -50,7 +50,7 @@ impl Keep {
             Sweep::Events => self.events,
             Sweep::IdempotencyKeys => Some(TimeDelta::hours(IDEMPOTENCY_HOURS)),
             Sweep::Generations => self.generations,
-            Sweep::ServiceRuns => Some(KEEP_RUNS),
+            Sweep::ServiceRuns | Sweep::Jobs => Some(KEEP_WORK),
         }
     }
 }

@@ -113,7 +113,8 @@ impl Ownership {
             self.store.remove_dead_instances(now - DEAD_KEPT).await?;
         }
         self.lease.send_replace(began + LEASE);
-        past.succeeded(began);
+        // Counted from the answer: a look may have waited for the database's return for as long as a connection is waited for.
+        past.succeeded(Instant::now());
         let as_of = match (self.settings.alone && first, past.can_judge()) {
             // Every lease but the own, just given, counts as run out: nobody else can be alive.
             (true, _) => lease_until - TimeDelta::milliseconds(1),

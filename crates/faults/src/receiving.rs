@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use baton_testkit::{Answer, Received, Receiver, rules};
 use bytes::Bytes;
+use chrono::Utc;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::reconcile::{End, Seen};
 use crate::workload::Lane;
@@ -68,11 +70,15 @@ impl Receiving {
     /// The calls so far, in the order of arrival.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         let unfinished = self.unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, today) = (Instant::now(), Utc::now().timestamp());
+        // To the second, as it was written down.
+        let instant = |second: i64| now.checked_sub(Duration::from_secs(u64::try_from(today - second).ok()?));
         let seen = |call: &Arc<Received>| {
             let lane = Lane::of_path(&call.path)?;
             let (object, n) = event_of(&call.json())?;
             let end = if unfinished.contains(&call.number) { End::Open } else { end(call) };
-            Some(Seen { lane, object, n, at: call.at.into(), end })
+            let begun = call.header("webhook-timestamp").and_then(|second| instant(second.parse().ok()?));
+            Some(Seen { lane, object, n, at: call.at.into(), begun, end })
         };
         self.receiver.calls().iter().filter_map(seen).collect()
     }

@@ -19,6 +19,8 @@ pub(crate) struct Seen {
     /// The place of its event among those of the object.
     pub n: u64,
     pub at: Instant,
+    /// When its caller began it, to the second; where it says so.
+    pub begun: Option<Instant>,
     pub end: End,
 }
 
@@ -142,7 +144,7 @@ impl Account {
     /// A call after the one that was final. Each fault explains one.
     fn repeat(&mut self, call: &Seen, first: Instant, times: usize, faults: &[Fault]) {
         let from = faults.iter().map(|fault| signed(first, fault.at)).min_by(|a, b| a.abs().total_cmp(&b.abs()));
-        if times <= faults.iter().filter(|fault| fault.explains(first)).count() {
+        if times <= faults.iter().filter(|fault| fault.explains(first, call)).count() {
             self.explained += 1;
             let from = from.unwrap_or_default();
             let (least, most) = self.explained_from.unwrap_or((from, from));

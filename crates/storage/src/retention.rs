@@ -43,13 +43,16 @@ pub enum Sweep {
     Generations,
     /// Runs of services, by their end. The last one of each service stays.
     ServiceRuns,
+    /// Jobs, by their end.
+    Jobs,
 }
 
 pub use generations::GENERATIONS_KEPT;
 
 impl Sweep {
     /// Every sweep, in an order in which each leaves little to the next.
-    pub const ALL: [Self; 5] = [Self::Executions, Self::Events, Self::IdempotencyKeys, Self::Generations, Self::ServiceRuns];
+    pub const ALL: [Self; 6] =
+        [Self::Executions, Self::Events, Self::IdempotencyKeys, Self::Generations, Self::ServiceRuns, Self::Jobs];
 }
 
 /// How many rows were removed.
@@ -67,12 +70,14 @@ pub struct Removed {
     pub generations: u64,
     /// Runs of services.
     pub service_runs: u64,
+    /// Jobs.
+    pub jobs: u64,
 }
 
 impl Removed {
     /// The counts with their names.
     #[must_use]
-    pub fn by_kind(&self) -> [(&'static str, u64); 6] {
+    pub fn by_kind(&self) -> [(&'static str, u64); 7] {
         [
             ("events", self.events),
             ("executions", self.executions),
@@ -80,6 +85,7 @@ impl Removed {
             ("idempotency_keys", self.idempotency_keys),
             ("generations", self.generations),
             ("service_runs", self.service_runs),
+            ("jobs", self.jobs),
         ]
     }
 
@@ -98,6 +104,7 @@ impl std::ops::AddAssign for Removed {
         self.idempotency_keys += more.idempotency_keys;
         self.generations += more.generations;
         self.service_runs += more.service_runs;
+        self.jobs += more.jobs;
     }
 }
 
@@ -149,13 +156,14 @@ struct Ages {
 }
 
 statements! {
-    /// By index only, as the hot statements are planned. And a removal that is lost in a crash of the database is done again: nobody has
-    /// to wait for the disk, least of all under a lock.
+    /// By index only, as the hot statements are planned, and anew each time: a plan from a quiet night would walk along a whole index. And a
+    /// removal that is lost in a crash of the database is done again: nobody has to wait for the disk, least of all under a lock.
     LIGHTLY = {
         postgres: "
-            SELECT set_config(name, 'off', true) FROM unnest(ARRAY[
-                'synchronous_commit', 'enable_seqscan', 'enable_bitmapscan', 'enable_hashjoin', 'enable_mergejoin'
-            ]) AS name",
+            SELECT set_config(name, value, true) FROM (VALUES
+                ('synchronous_commit', 'off'), ('plan_cache_mode', 'force_custom_plan'), ('enable_seqscan', 'off'),
+                ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off')
+            ) AS settings (name, value)",
         sqlite: "",
     };
 }
@@ -182,6 +190,7 @@ impl Store {
             Sweep::IdempotencyKeys => logs::idempotency_keys(self, ages, place).await,
             Sweep::Generations => generations::generations(self, ages, place).await,
             Sweep::ServiceRuns => logs::service_runs(self, ages, place).await,
+            Sweep::Jobs => logs::jobs(self, ages, place).await,
         }
     }
 }

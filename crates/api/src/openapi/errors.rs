@@ -27,6 +27,7 @@ const MORE: &[(&str, &[Code])] = &[
     ("replay_event", &[Code::NoOriginal]),
     ("cancel_job", &[Code::JobEnded]),
     ("restart_cache_manager", &[Code::RestartFailed, Code::RunQueued]),
+    ("run_cleaner", &[Code::RunFailed]),
     ("rollback_cache", &[Code::RestartFailed, Code::RunQueued, Code::NotFound]),
 ];
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 mod changes;
+pub(crate) mod cleaner;
 pub(crate) mod dead_letters;
 pub(crate) mod event_types;
 pub(crate) mod events;

@@ -80,7 +80,7 @@ pub(crate) struct LastRun {
     #[schema(required)]
     finished_at: Option<DateTime<Utc>>,
     status: RunStatus,
-    /// What came of it: for the Cache Manager generation, handlers, changes and duration.
+    /// What came of it: for the Cache Manager generation, handlers, changes and duration; for the Cleaner how many rows it removed.
     #[schema(required, value_type = Option<Object>)]
     result: Option<Value>,
     /// Why it failed.
@@ -138,6 +138,12 @@ pub(super) async fn asked(state: &ApiState, wanted: Wanted, patience: Duration) 
     }
 }
 
+/// The answer while a run has not ended.
+pub(super) fn under_way(run: &ServiceRun) -> Response {
+    let run = Run { id: run.id, status: run.state.into(), asked_at: run.asked_at, started_at: run.started_at };
+    (StatusCode::ACCEPTED, Json(run)).into_response()
+}
+
 /// Waits for a run and answers: 200 with what it did, 202 while it has not ended.
 ///
 /// # Errors
@@ -148,10 +154,7 @@ pub(super) async fn answer(state: &ApiState, run: ServiceRun, wait: Option<Durat
         None => run,
     };
     match run.state {
-        RunState::Queued | RunState::Running => {
-            let run = Run { id: run.id, status: run.state.into(), asked_at: run.asked_at, started_at: run.started_at };
-            Ok((StatusCode::ACCEPTED, Json(run)).into_response())
-        }
+        RunState::Queued | RunState::Running => Ok(under_way(&run)),
         RunState::Failed => {
             let reason = run.error.unwrap_or_else(|| "the log of the Cache Manager says why".into());
             Err(Problem::new(Code::RestartFailed, format!("The restart failed, and what was live still is: {reason}")))

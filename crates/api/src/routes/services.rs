@@ -94,7 +94,10 @@ async fn list_services(
     };
     let cache_manager = service(SERVICE, "Cache Manager", "on demand", instances(SERVICE)).with_runs(runs);
     let dispatcher = service(DISPATCHER, "Dispatcher", "always", instances(DISPATCHER));
-    Ok(Json(ServiceList { items: vec![cache_manager, dispatcher], next_cursor: None }))
+    let cleaner =
+        service(baton_cleaner::SERVICE, baton_cleaner::TITLE, &state.cleaner_schedule, instances(baton_cleaner::SERVICE));
+    let cleaner = cleaner.with_runs(state.store.last_runs(baton_cleaner::SERVICE).await?);
+    Ok(Json(ServiceList { items: vec![cache_manager, dispatcher, cleaner], next_cursor: None }))
 }
 
 fn shown(instance: &Running, partitions: Vec<i16>, now: DateTime<Utc>) -> Instance {

@@ -259,6 +259,7 @@ fn state(store: &Store, cache: &HandlerCache, caller: &Caller, vault: &Vault, ba
         appender,
         backlog_max,
         admin_token: TOKEN.into(),
+        cleaner_schedule: "every 1h".into(),
     })
 }
 

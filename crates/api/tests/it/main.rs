@@ -4,6 +4,7 @@
 mod app;
 mod backlog;
 mod cache;
+mod cleaner;
 mod doors;
 mod events;
 mod events_refused;

@@ -56,6 +56,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("post", "/v1/jobs/{id}/cancel"),
     ("get", "/v1/services"),
     ("post", "/v1/services/cache-manager/restart"),
+    ("post", "/v1/services/cleaner/run"),
     ("get", "/v1/cache"),
     ("get", "/v1/cache/generations"),
     ("post", "/v1/cache/rollback"),

@@ -3,6 +3,7 @@
 
 mod audit;
 mod bad_input;
+mod cleaning;
 mod combined;
 mod dispatchers;
 mod documentation;

@@ -27,7 +27,8 @@ pub(crate) struct Called {
     /// The handler as it was called.
     under: Arc<Ready>,
     generation: GenerationNumber,
-    outcome: Outcome,
+    /// `None` when it was not made: the lease was over before it could begin.
+    outcome: Option<Outcome>,
 }
 
 /// What a task that calls needs of its own.
@@ -41,6 +42,8 @@ struct Order {
     generation: GenerationNumber,
     attempt: u32,
     body: Bytes,
+    /// When it is too late to begin: another dispatcher may own the partition by then.
+    not_after: Instant,
 }
 
 impl Conductor {
@@ -100,6 +103,7 @@ impl Conductor {
             generation: generation.number(),
             attempt,
             body: body.clone(),
+            not_after: *self.tools.lease.borrow() - LEASE_MARGIN,
         };
         if !std::mem::replace(&mut dispatch.called, true) {
             let waited = (Utc::now() - dispatch.received_at).to_std().unwrap_or_default();
@@ -150,10 +154,19 @@ impl Conductor {
         self.calls -= 1;
         self.ready.release(called.handler);
         let partition = called.partition;
-        self.note_outcome(called.seq, called.handler, called.outcome.verdict);
         let key = self.dispatches.get(&called.seq).map(|dispatch| Arc::clone(&dispatch.key));
-        if let Some(change) = self.settle(called) {
-            self.write(change);
+        match &called.outcome {
+            Some(outcome) => {
+                self.note_outcome(called.seq, called.handler, outcome.verdict);
+                if let Some(change) = self.settle(called) {
+                    self.write(change);
+                }
+            }
+            None => {
+                if let Some(object) = key.as_ref().and_then(|key| self.objects.get_mut(key)) {
+                    object.queue.put_back(called.seq, called.handler, Utc::now());
+                }
+            }
         }
         self.no_longer_busy(partition);
         if let Some(key) = key {
@@ -164,6 +177,7 @@ impl Conductor {
     /// What follows from an outcome, for the queue and for the tables.
     fn settle(&mut self, called: Called) -> Option<Change> {
         let Called { seq, handler, under, generation, outcome, .. } = called;
+        let outcome = outcome?;
         let dispatch = self.dispatches.get_mut(&seq)?;
         let object = self.objects.get_mut(&dispatch.key)?;
         let attempt = object.queue.chain(seq)?.delivery(handler)?.attempts + 1;
@@ -262,21 +276,23 @@ impl Conductor {
 }
 
 async fn carry_out(caller: &Caller, order: Order) -> Called {
-    let Order { seq, partition, event_id, events_id, object_id, under, generation, attempt, body } = order;
+    let Order { seq, partition, event_id, events_id, object_id, under, generation, attempt, body, not_after } = order;
     let handler = under.spec.id;
     let outcome = match &under.target {
+        // Much may have happened between the decision and this task's turn: the process may have been stopped in between.
+        Ok(_) if Instant::now() > not_after => None,
         Ok(target) => {
             let call =
                 Call { event_id, events_id: &events_id, object_id: &object_id, handler_id: handler, generation, attempt, body };
-            caller.call(target, &call).await
+            Some(caller.call(target, &call).await)
         }
-        Err(reason) => Outcome {
+        Err(reason) => Some(Outcome {
             verdict: Verdict::Retry { after: None },
             error: Some(reason.clone()),
             response: None,
             started_at: Utc::now(),
             duration: std::time::Duration::ZERO,
-        },
+        }),
     };
     Called { seq, handler, partition, under, generation, outcome }
 }

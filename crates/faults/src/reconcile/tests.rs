@@ -28,6 +28,7 @@ fn calls(line: &str, start: Instant) -> Vec<Seen> {
         object: OBJECT,
         n: word[1..2].parse().unwrap(),
         at: start + Duration::from_secs(second as u64),
+        begun: Some(start + Duration::from_secs(second as u64)),
         end: match &word[2..] {
             "!" => End::Open,
             "x" => End::Refused,
@@ -89,4 +90,18 @@ fn a_life_ends_with_the_last_arrival_that_counts() {
     let start = Instant::now();
     let of = reconcile(&published(&[0, 7], start), &Workload::standard(), &calls("c0 m0! m0 c0", start), &[]);
     assert_eq!(of.lives, [(start, start + Duration::from_secs(2)), (start, start)]);
+}
+
+#[test]
+fn a_call_that_was_begun_before_a_stall_may_arrive_right_after_it_and_only_then() {
+    let start = Instant::now() + Duration::from_secs(100);
+    let at = |second| start + Duration::from_secs(second);
+    let unexplained = |begun, arrived| {
+        let mut seen = calls("c2 c2", start);
+        (seen[0].at, seen[1].at, seen[1].begun) = (at(10), at(arrived), begun);
+        let faults = [Fault::stalled(at(2), at(16))];
+        reconcile(&published(&[2], start), &Workload::standard(), &seen, &faults).unexplained
+    };
+    assert_eq!(unexplained(Some(at(1)), 16), 0);
+    assert_eq!([unexplained(Some(at(1)), 18), unexplained(Some(at(16)), 16), unexplained(None, 16)], [1; 3]);
 }

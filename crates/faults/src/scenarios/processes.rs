@@ -103,10 +103,11 @@ pub(super) async fn stall_dispatcher(plan: Plan) -> Result<Verdict> {
     let stalled = Instant::now();
     services.dispatchers[0].stop();
     load.hold(STALL).await;
+    let resumed = Instant::now();
     services.dispatchers[0].cont();
     load.hold(AFTERWARDS).await;
     let output = services.dispatchers[0].output();
-    let verdict = conclude(load, services.processes(), &[Fault::killed(stalled)]).await?;
+    let verdict = conclude(load, services.processes(), &[Fault::stalled(stalled, resumed)]).await?;
     Ok(verdict.problem_if(!output.contains(FENCED), "the stalled dispatcher was not fenced"))
 }
 

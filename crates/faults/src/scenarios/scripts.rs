@@ -52,7 +52,7 @@ fn read(ledger: &Path) -> Vec<Seen> {
         let written = SystemTime::UNIX_EPOCH + Duration::from_nanos(written.parse().ok()?);
         let at = now - today.duration_since(written).unwrap_or_default();
         let (object, n) = event_of(&serde_json::from_str::<Value>(event).ok()?)?;
-        Some(Seen { lane: Lane::Ledger, object, n, at, end: End::Succeeded })
+        Some(Seen { lane: Lane::Ledger, object, n, at, begun: None, end: End::Succeeded })
     };
     fs::read_to_string(ledger).unwrap_or_default().lines().filter_map(seen).collect()
 }

@@ -43,15 +43,13 @@ statements! {
         "SELECT r.event_id, r.event_seq, CAST(CASE WHEN ", is_old!("$1", "$2"), " THEN 1 ELSE 0 END AS bigint) AS old
          FROM results r WHERE r.event_id > $3 AND r.event_id < $4 ORDER BY r.event_id LIMIT 333"
     ) };
-    /// Those of the events that still may go.
+    /// Those of the events that still may go: who sends one on its way again takes its result, and puts in a later one when it ends.
     STILL_OLD = {
-        postgres: concat!(
-            "SELECT r.event_id, r.event_seq, CAST(1 AS bigint) AS old FROM results r WHERE r.event_id = ANY($3) AND ", is_old!("$1", "$2")
-        ),
-        sqlite: concat!(
-            "SELECT r.event_id, r.event_seq, CAST(1 AS bigint) AS old FROM json_each($3) AS j
-             CROSS JOIN results r ON r.event_id = unhex(j.value) WHERE ", is_old!("$1", "$2")
-        ),
+        postgres: "
+            SELECT event_id, event_seq, CAST(1 AS bigint) AS old FROM results WHERE event_id = ANY($2) AND finished_at < $1",
+        sqlite: "
+            SELECT r.event_id, r.event_seq, CAST(1 AS bigint) AS old
+            FROM json_each($2) AS j CROSS JOIN results r ON r.event_id = unhex(j.value) WHERE r.finished_at < $1",
     };
     EXECUTIONS_OF = {
         postgres: "
@@ -125,7 +123,7 @@ pub(super) async fn events(store: &Store, ages: Ages, place: Place) -> Result<Sw
     lightly(&mut tx).await?;
     // Who sends an event on its way again holds this lock from before its look at the event to the commit.
     let _: Option<(i64,)> = tx.fetch_optional(LOCK_POSITION, vec![]).await?;
-    let page: Vec<Ended> = tx.fetch_all(STILL_OLD, values![before, ages.keys_since, old()]).await?;
+    let page: Vec<Ended> = tx.fetch_all(STILL_OLD, values![before, old()]).await?;
     let dead_letters = forget_dead_letters(&mut tx, &page).await?;
     if dead_letters > 0 {
         tx.commit().await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{Ages, At, Place, Removed, Swept, behind, first_id_of, look};
+use super::{Ages, At, Place, Removed, Swept, behind, first_id_of, lightly, look};
 use crate::Store;
 use crate::error::Result;
 use crate::sql::{Column, Statement, Value, statements, values};
@@ -29,10 +29,15 @@ statements! {
         ORDER BY g.number LIMIT 20";
     FIRST_PLACE_SINCE = "SELECT seq FROM events WHERE id >= $1 ORDER BY id LIMIT 1";
     NAMED_BY_RESULTS = "SELECT generation FROM results WHERE event_id < $1 ORDER BY event_id LIMIT 1001";
+    NAMED_BY_DELIVERIES = "SELECT generation FROM deliveries WHERE event_id < $1 ORDER BY event_id LIMIT 1001";
     NAMED_BY_DISPATCHES = "SELECT generation FROM dispatches WHERE seq < $1 ORDER BY seq LIMIT 1001";
     /// A replay of an event as it was is new, but its event is from the days of the generation.
     NAMED_BY_REPLAYS = "SELECT generation FROM dispatches WHERE seq <> event_seq AND event_id < $1 ORDER BY event_id LIMIT 1001";
-    NAMED_BY_DELIVERIES = "SELECT generation FROM deliveries WHERE seq < $1 ORDER BY seq, handler_id LIMIT 1001";
+    /// Who binds a replay to one of them has committed that, or finds it gone.
+    LOCK_GENERATIONS = {
+        postgres: "SELECT number FROM generations WHERE number = ANY($1) ORDER BY number FOR UPDATE",
+        sqlite: "SELECT number FROM generations WHERE number IN (SELECT value FROM json_each($1))",
+    };
     FORGET_GENERATIONS = {
         postgres: "DELETE FROM generations WHERE number = ANY($1)",
         sqlite: "DELETE FROM generations WHERE number IN (SELECT value FROM json_each($1))",
@@ -47,24 +52,40 @@ pub(super) async fn generations(store: &Store, ages: Ages, place: Place) -> Resu
     let Some(superseded_at) = page.last().and_then(|(_, superseded_at)| *superseded_at) else { return Ok(nothing) };
     let Some(named) = named(store, superseded_at).await? else { return Ok(nothing) };
     let old: Vec<_> = page.into_iter().map(|(number, _)| number).filter(|number| !named.contains(number)).collect();
-    let generations =
-        if old.is_empty() { 0 } else { store.writer().await?.execute(FORGET_GENERATIONS, values![Column::ints(old)]).await? };
+    if old.is_empty() {
+        return Ok(Swept { removed: Removed::default(), next });
+    }
+    let Some(generations) = forget(store, old, first_id_of(superseded_at + SLACK)).await? else { return Ok(nothing) };
     Ok(Swept { removed: Removed { generations, ..Removed::default() }, next })
 }
 
+/// Removes those that no replay is bound to of an event with an id before this one. `None` where there are more replays than can be looked
+/// through.
+async fn forget(store: &Store, mut numbers: Vec<i64>, first: Uuid) -> Result<Option<u64>> {
+    let mut conn = store.writer().await?;
+    let mut tx = conn.begin().await?;
+    lightly(&mut tx).await?;
+    let _: Vec<(i64,)> = tx.fetch_all(LOCK_GENERATIONS, values![Column::ints(numbers.iter().copied())]).await?;
+    let replays: Vec<(Option<i64>,)> = tx.fetch_all(NAMED_BY_REPLAYS, values![first]).await?;
+    if replays.len() > NAMING_ROWS {
+        tx.rollback().await?;
+        return Ok(None);
+    }
+    numbers.retain(|number| !replays.contains(&(Some(*number),)));
+    let removed = tx.execute(FORGET_GENERATIONS, values![Column::ints(numbers)]).await?;
+    tx.commit().await?;
+    Ok(Some(removed))
+}
+
 /// Which generations that were live before this instant are named by something stored. A chain runs under the generation that is live when
-/// it begins, so only what was appended before can name one. `None` where there is more of that than can be looked through at once:
+/// it begins, so only what was appended before can name one, but for replays, which are looked at last. `None` where there is more of that than can be looked through at once:
 /// then that many events are kept from those days, and so are their generations.
 async fn named(store: &Store, superseded_at: DateTime<Utc>) -> Result<Option<BTreeSet<i64>>> {
     let first: Uuid = first_id_of(superseded_at + SLACK);
     let place: Vec<(i64,)> = look(store, FIRST_PLACE_SINCE, values![first]).await?;
     let place = place.first().map_or(i64::MAX, |(seq,)| *seq);
-    let naming: [(Statement, Value<'_>); 4] = [
-        (NAMED_BY_RESULTS, first.into()),
-        (NAMED_BY_DISPATCHES, place.into()),
-        (NAMED_BY_REPLAYS, first.into()),
-        (NAMED_BY_DELIVERIES, place.into()),
-    ];
+    let naming: [(Statement, Value<'_>); 3] =
+        [(NAMED_BY_RESULTS, first.into()), (NAMED_BY_DELIVERIES, first.into()), (NAMED_BY_DISPATCHES, place.into())];
     let mut named = BTreeSet::new();
     for (statement, before) in naming {
         let rows: Vec<(Option<i64>,)> = look(store, statement, vec![before]).await?;

@@ -1,4 +1,4 @@
-//! What goes by its own age: executions, idempotency keys, runs of services.
+//! What goes by its own age: executions, idempotency keys, runs of services, jobs.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -28,6 +28,13 @@ statements! {
             SELECT max(l.id) FROM service_runs l WHERE l.service = s.service AND l.state IN ('done', 'failed')
         ) THEN 1 ELSE 0 END AS bigint) AS old
         FROM service_runs s WHERE s.id > $2 ORDER BY s.id LIMIT 1000";
+    OLDEST_JOBS = "
+        SELECT j.id, CAST(CASE WHEN j.finished_at < $1 THEN 1 ELSE 0 END AS bigint) AS old
+        FROM jobs j WHERE j.id > $2 AND j.id < $3 ORDER BY j.id LIMIT 1000";
+    FORGET_JOBS = {
+        postgres: "DELETE FROM jobs WHERE id = ANY($1)",
+        sqlite: "DELETE FROM jobs WHERE id IN (SELECT unhex(value) FROM json_each($1))",
+    };
     FORGET_RUNS = {
         postgres: "DELETE FROM service_runs WHERE id = ANY($1)",
         sqlite: "DELETE FROM service_runs WHERE id IN (SELECT value FROM json_each($1))",
@@ -83,4 +90,14 @@ pub(super) async fn service_runs(store: &Store, ages: Ages, place: Place) -> Res
     let service_runs =
         if old.is_empty() { 0 } else { store.writer().await?.execute(FORGET_RUNS, values![Column::ints(old)]).await? };
     Ok(Swept { removed: Removed { service_runs, ..Removed::default() }, next })
+}
+
+/// Jobs that have ended have an instant at which they did.
+pub(super) async fn jobs(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
+    let values = values![ages.before, place.id(), first_id_of(ages.before)];
+    let page: Vec<(Uuid, i64)> = look(store, OLDEST_JOBS, values).await?;
+    let next = behind(&page, BATCH_ROWS, |(id, _)| At::Id(*id));
+    let old: Vec<_> = page.iter().filter(|(_, old)| *old == 1).map(|(id, _)| *id).collect();
+    let jobs = if old.is_empty() { 0 } else { store.writer().await?.execute(FORGET_JOBS, values![Column::uuids(old)]).await? };
+    Ok(Swept { removed: Removed { jobs, ..Removed::default() }, next })
 }

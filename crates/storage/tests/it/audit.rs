@@ -86,7 +86,7 @@ async fn it_holds_while_everything_is_under_way(f: Fixture) {
         }
     });
     let (mut looks, mut partly) = (0, 0);
-    while !publishing.is_finished() || looks < 5 {
+    while !publishing.is_finished() || looks < 5 || partly == 0 {
         let shown = audit(f.database.url()).await.unwrap();
         assert_eq!(shown.imbalances(), [], "{shown:?}");
         looks += 1;
@@ -96,7 +96,7 @@ async fn it_holds_while_everything_is_under_way(f: Fixture) {
     publishing.await.unwrap();
     done.store(true, Ordering::Release);
     dispatching.await.unwrap();
-    assert!(removing.await.unwrap() > 0 && partly > 0, "{looks} looks, {partly} of them after something was removed");
+    assert!(removing.await.unwrap() > 0, "{looks} looks, {partly} of them after something was removed");
     let shown = audit(f.database.url()).await.unwrap();
     assert_eq!((shown.imbalances(), shown.total().delivered), (vec![], 3000));
 }

@@ -1,17 +1,14 @@
 //! What is finished and old goes, everything else stays, and the balance does not notice.
 
+mod history;
 mod plans;
 mod races;
 
 use std::collections::BTreeSet;
 
-use baton_domain::{CallStatus, Changes, EventId, EventStatus, ExecutionId, GenerationNumber, NewEvent, Snapshot};
-use baton_storage::{
-    BATCH_ROWS, DeliveryState, FedDispatch, GENERATIONS_KEPT, GenerationCause, NewGeneration, Place, Record, Removed, Store,
-    Sweep,
-};
+use baton_domain::{CallStatus, EventId, EventStatus, ExecutionId, GenerationNumber, NewEvent};
+use baton_storage::{BATCH_ROWS, DeliveryState, FedDispatch, Place, Record, Removed, Store, Sweep};
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::fixture::{Fixture, after, count, delivery, dies, ends, event, execution, finished, keyed, now, on_both};
@@ -25,10 +22,6 @@ on_both!(
     with_nothing_old_one_look_is_enough,
     idempotency_keys_are_forgotten_after_their_time,
     an_event_stays_while_its_key_is_remembered,
-    generations_go_when_nothing_names_them,
-    generations_of_days_with_many_events_stay,
-    runs_go_but_for_the_last_of_each_service,
-    those_who_keep_one_schedule_ask_for_one_run,
 );
 
 const DAY: i64 = 24 * 3600;
@@ -265,107 +258,6 @@ async fn an_event_stays_while_its_key_is_remembered(f: Fixture) {
     let (removed, _) = sweep_at(&f.store, Sweep::Events, hour, after(DAY)).await;
     assert_eq!((removed.events, removed.idempotency_keys), (1, 1));
     assert_eq!(count(&f, "SELECT count(*) FROM idempotency_keys").await, 0);
-}
-
-/// Stores generations, each live for a day.
-async fn generations(f: &Fixture, numbers: std::ops::RangeInclusive<i64>) {
-    for number in numbers {
-        let snapshot = Snapshot::new(GenerationNumber(number), after(number * DAY), Vec::new());
-        let (changes, cause) = (Changes::default(), GenerationCause::Restart);
-        let new = NewGeneration { snapshot: &snapshot, changes: &changes, took_ms: 1, cause, rolled_back_to: None };
-        assert!(f.store.insert_generation(&new).await.unwrap());
-    }
-}
-
-async fn generations_go_when_nothing_names_them(f: Fixture) {
-    let owner = f.owner().await;
-    generations(&f, 1..=60).await;
-    let keep = TimeDelta::days(10);
-    // The newest, were they a hundred years old.
-    let stored = async || count(&f, "SELECT count(*) FROM generations").await;
-    // One is named by a result, one by a dispatch under way, one by a delivery, one by a dead letter.
-    let fed = old(&f, 1..=4).await;
-    let mut record = ends(&fed[..1], EventStatus::Delivered);
-    record.finished[0].generation = Some(GenerationNumber(2));
-    f.store.record(owner, &record).await.unwrap();
-    let mut dead = dies(&fed[1], &[1]);
-    dead.finished[0].generation = None;
-    dead.retries[0].generation = GenerationNumber(4);
-    f.store.record(owner, &dead).await.unwrap();
-    let mut retrying = delivery(&fed[2], 1, DeliveryState::Retrying, 1);
-    retrying.generation = GenerationNumber(7);
-    let under_way = Record {
-        retries: vec![retrying],
-        started: vec![(fed[2].seq, GenerationNumber(5))],
-        partitions: vec![fed[2].partition],
-        ..Record::default()
-    };
-    f.store.record(owner, &under_way).await.unwrap();
-    // Generation 12 went out of use on day 13.
-    let (removed, _) = sweep_at(&f.store, Sweep::Generations, keep, after(23 * DAY)).await;
-    assert_eq!((removed, stored().await), (Removed { generations: 7, ..Removed::default() }, 53));
-    let (removed, _) = sweep_at(&f.store, Sweep::Generations, keep, after(23 * DAY + 1)).await;
-    assert_eq!(removed.generations, 1);
-    for (number, there) in
-        [(1, false), (2, true), (3, false), (4, true), (5, true), (6, false), (7, true), (12, false), (13, true)]
-    {
-        let generation = f.store.generation(GenerationNumber(number)).await.unwrap();
-        assert_eq!(generation.is_some(), there, "{number}");
-    }
-    let (removed, _) = sweep_at(&f.store, Sweep::Generations, keep, after(9999 * DAY)).await;
-    assert_eq!((removed.generations, stored().await), (28, 4 + GENERATIONS_KEPT as i64));
-    assert_eq!(f.store.live_generation_number().await.unwrap(), Some(GenerationNumber(60)));
-}
-
-async fn generations_of_days_with_many_events_stay(f: Fixture) {
-    let owner = f.owner().await;
-    generations(&f, 1..=30).await;
-    let fed = old(&f, 1..=1001).await;
-    f.store.record(owner, &ends(&fed, EventStatus::Delivered)).await.unwrap();
-    let keep = TimeDelta::days(10);
-    assert_eq!(sweep_at(&f.store, Sweep::Generations, keep, cleaning()).await, (Removed::default(), 1));
-    let (removed, _) = sweep_at(&f.store, Sweep::Events, KEEP, cleaning()).await;
-    assert_eq!(removed.events, 1001);
-    let (removed, _) = sweep_at(&f.store, Sweep::Generations, keep, cleaning()).await;
-    assert_eq!(removed.generations, 10);
-}
-
-async fn runs_go_but_for_the_last_of_each_service(f: Fixture) {
-    let runner = Uuid::now_v7();
-    let run = async |service: &str, at: DateTime<Utc>| {
-        let asked = f.store.request_run(service, &json!({}), at).await.unwrap();
-        f.store.claim_run(service, runner, at, at + TimeDelta::seconds(30)).await.unwrap().unwrap();
-        f.store.finish_run(asked.id, runner, at + TimeDelta::seconds(1), Ok(json!({}))).await.unwrap();
-        asked.id
-    };
-    assert_eq!(f.store.last_done("cleaner").await.unwrap(), None);
-    let rare = [run("cache-manager", now()).await, run("cache-manager", after(1)).await];
-    let mut often = Vec::new();
-    for day in 0..100 {
-        often.push(run("cleaner", after(day * DAY)).await);
-    }
-    assert_eq!(f.store.last_done("cleaner").await.unwrap(), Some(after(99 * DAY)));
-    // Asked for long ago, and not done yet.
-    let waiting = f.store.request_run("patience", &json!({}), after(2)).await.unwrap();
-    assert_eq!(sweep(&f, Sweep::ServiceRuns).await, Removed { service_runs: 1 + 10, ..Removed::default() });
-    assert_eq!(f.store.run(rare[0]).await.unwrap(), None);
-    assert_eq!(f.store.last_runs("cache-manager").await.unwrap().last.unwrap().id, rare[1]);
-    assert_eq!(f.store.last_runs("patience").await.unwrap().queued, Some(waiting));
-    assert!(f.store.run(often[9]).await.unwrap().is_none() && f.store.run(often[10]).await.unwrap().is_some());
-}
-
-async fn those_who_keep_one_schedule_ask_for_one_run(f: Fixture) {
-    let (store, other, runner) = (f.store.clone(), f.other_store().await, Uuid::now_v7());
-    let ask = async |store: &Store, last: i64| store.request_run_after(last, "cleaner", &json!({}), now()).await.unwrap();
-    assert!(ask(&store, 0).await);
-    assert!(!ask(&other, 0).await, "it waits");
-    let run = store.claim_run("cleaner", runner, now(), after(30)).await.unwrap().unwrap();
-    assert!(!ask(&other, 0).await, "it runs");
-    store.finish_run(run.id, runner, after(1), Ok(json!({}))).await.unwrap();
-    assert!(!ask(&other, 0).await, "it has ended, which the other has not seen");
-    f.store.request_run("cache-manager", &json!({}), now()).await.unwrap();
-    assert!(ask(&other, run.id).await);
-    assert_eq!(f.store.last_runs("cleaner").await.unwrap().queued.unwrap().asked_at, now());
 }
 
 /// A record that ends one dispatch late, as a dispatcher does now.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use baton_domain::EventStatus;
+use baton_domain::{EventStatus, GenerationNumber};
 use baton_storage::{Place, Removed, StorageError, Sweep};
 use baton_testkit::{eventually, within};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::{KEEP, cleaning, ends_late, old};
-use crate::fixture::{Fixture, count, dies, ends, on_both};
+use super::{DAY, KEEP, cleaning, ends_late, old};
+use crate::fixture::{Fixture, after, count, dies, ends, on_both};
 
 on_both!(an_event_is_removed_or_replayed_but_never_both);
 
@@ -96,4 +96,29 @@ async fn a_replay_under_way_is_waited_for() {
     assert_eq!(swept.removed, Removed { events: 1, ..Removed::default() });
     assert!(f.store.event(fed[0].event_id).await.unwrap().is_some());
     assert!(f.store.event(fed[1].event_id).await.unwrap().is_none());
+}
+
+/// The same for a generation that a replay is being bound to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_generation_that_a_replay_is_being_bound_to_is_waited_for() {
+    let f = Fixture::postgres().await;
+    let owner = f.owner().await;
+    super::history::generations(&f, 1..=30).await;
+    let fed = old(&f, [1]).await;
+    f.store.record(owner, &ends(&fed, EventStatus::Delivered)).await.unwrap();
+    let mut replay = PgConnection::connect(f.database.url()).await.unwrap();
+    replay.execute("BEGIN; SELECT number FROM generations WHERE number = 5 FOR KEY SHARE").await.unwrap();
+    let store = f.other_store().await;
+    let sweep =
+        tokio::spawn(async move { store.sweep(Sweep::Generations, KEEP, after(999 * DAY), Place::default()).await.unwrap() });
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually(SOON, "the sweep to wait", async || (count(&f, waiting).await == 1).then_some(())).await;
+    replay
+        .execute("INSERT INTO dispatches SELECT 1000, 0, seq, id, events_id, ordering_key, 1, 'pending', 5, NULL, received_at FROM events; COMMIT")
+        .await
+        .unwrap();
+    let swept = within(SOON, "the sweep", sweep).await.unwrap();
+    // Of ten: all but this one, and the one that the result of the event names.
+    assert_eq!(swept.removed, Removed { generations: 8, ..Removed::default() });
+    assert!(f.store.generation(GenerationNumber(5)).await.unwrap().is_some());
 }
