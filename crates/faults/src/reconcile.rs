@@ -40,7 +40,7 @@ pub(crate) enum End {
 pub(crate) struct Account {
     /// Events that did not arrive everywhere they had to.
     pub lost: usize,
-    /// Calls that were repeated after their success, and a fault explains it.
+    /// Calls that were repeated after they had been final, and a fault explains it. What such a repetition needs in retries counts as one.
     pub explained: usize,
     /// The others.
     pub unexplained: usize,
@@ -107,7 +107,8 @@ impl Account {
     fn follow(&mut self, lane: Lane, expected: &[&Published], calls: &[&Seen], faults: &[Fault]) -> BTreeMap<u64, Instant> {
         let known: BTreeMap<u64, bool> = expected.iter().map(|e| (e.n, e.refused && lane == Lane::Mail)).collect();
         let mut first: BTreeMap<u64, Instant> = BTreeMap::new();
-        let mut repeated: HashMap<u64, usize> = HashMap::new();
+        // How often each was called again, and whether the last of these calls asked for another try: that one belongs to it.
+        let mut repeated: HashMap<u64, (usize, End)> = HashMap::new();
         let mut next = 0;
         for call in calls {
             let Some(refused) = known.get(&call.n) else {
@@ -116,9 +117,12 @@ impl Account {
                 continue;
             };
             if let Some(at) = first.get(&call.n) {
-                let times = repeated.entry(call.n).or_default();
-                *times += 1;
-                self.repeat(call, *at, *times, faults);
+                let (times, last) = repeated.entry(call.n).or_insert((0, End::Succeeded));
+                if *last != End::Open {
+                    *times += 1;
+                    self.repeat(call, *at, *times, faults);
+                }
+                *last = call.end;
                 continue;
             }
             if expected.get(next).is_some_and(|due| due.n != call.n) {

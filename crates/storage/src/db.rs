@@ -238,10 +238,10 @@ async fn connect_postgres(options: PgConnectOptions, most: u32) -> Result<Db> {
         .before_acquire(|connection, meta| Box::pin(async move { Ok(meta.idle_for < FRESH || connection.ping().await.is_ok()) }))
         .connect_lazy_with(options.clone());
     let hot = options.options(BY_INDEX);
-    // What a lost commit of results costs is that calls are made again; what a lost commit of events costs is the events.
-    let relaxed = hot.clone().options([("synchronous_commit", "off")]);
-    let lane = |options| Box::new(Lane::new(options));
-    Ok(Db::Postgres { pool, append: lane(hot.clone()), record: lane(relaxed), feed: lane(hot) })
+    // Results are committed like events, for good: a dispatcher forgets what it has recorded, so that a dispatch which a crash of the
+    // database brought back would wait for the next owner of its partition.
+    let lane = || Box::new(Lane::new(hot.clone()));
+    Ok(Db::Postgres { pool, append: lane(), record: lane(), feed: lane() })
 }
 
 /// A server that answers, but not to this user, password or database name.

@@ -28,13 +28,17 @@ impl TestDatabase {
     /// # Panics
     /// When the variable is missing or the server refuses.
     pub async fn postgres() -> Self {
-        let server = required(POSTGRES_URL);
+        Self::on_server(required(POSTGRES_URL)).await
+    }
+
+    /// A new database on the server with this URL.
+    pub(crate) async fn on_server(server: String) -> Self {
         let name = format!("baton_test_{}", uuid::Uuid::now_v7().simple());
         // template0 has no connections to it, which would make CREATE DATABASE fail.
         run(&server, format!("CREATE DATABASE {name} TEMPLATE template0")).await.unwrap_or_else(|e| {
-            panic!("cannot create a database on {POSTGRES_URL}: {e}");
+            panic!("cannot create a database on {server}: {e}");
         });
-        let mut url = Url::parse(&server).unwrap_or_else(|e| panic!("{POSTGRES_URL} is not a URL: {e}"));
+        let mut url = Url::parse(&server).unwrap_or_else(|e| panic!("{server} is not a URL: {e}"));
         url.set_path(&name);
         Self { url: url.into(), kind: Kind::Postgres { server, name } }
     }

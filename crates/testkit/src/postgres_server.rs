@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
-use sqlx::Connection;
 use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Connection};
 use tempfile::TempDir;
 
+use crate::database::TestDatabase;
 use crate::deadline::eventually;
 use crate::port::free_port;
 
@@ -88,6 +89,25 @@ impl PostgresServer {
     /// The port of 127.0.0.1 that it listens on.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// A new database on it; it cannot be removed once the server is stopped, which goes away with it anyway.
+    ///
+    /// # Panics
+    /// When the server does not run.
+    pub async fn database(&self) -> TestDatabase {
+        TestDatabase::on_server(self.url()).await
+    }
+
+    /// Sets a configuration parameter, such as `wal_writer_delay`, and lets the running server know; a restart keeps it.
+    ///
+    /// # Panics
+    /// When the server does not run or refuses.
+    pub async fn configure(&self, parameter: &str, value: &str) {
+        let mut connection = PgConnection::connect(&self.url()).await.expect("a connection to the test's PostgreSQL");
+        for statement in [format!("ALTER SYSTEM SET {parameter} = '{value}'"), "SELECT pg_reload_conf()".to_owned()] {
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.expect("a parameter of PostgreSQL");
+        }
     }
 
     /// Stops the server and waits until it has ended; nothing happens when it does not run.

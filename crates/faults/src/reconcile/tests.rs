@@ -68,6 +68,9 @@ fn a_repeat_is_explained_by_a_fault_right_after_the_first_call_and_each_fault_ex
     assert_eq!(account(&[2, 3], "c2 c3 c2 c3", &[5]), [0, 0, 2, 0, 0]);
     assert_eq!(account(&[2], "c2 c2 c2", &[0]), [0, 1, 1, 0, 0]);
     assert_eq!(account(&[2], "c2 c2 c2", &[0, 1]), [0, 2, 0, 0, 0]);
+    // A repetition that fails is tried again like any other call.
+    assert_eq!(account(&[2], "c2 c2! c2! c2", &[0]), [0, 1, 0, 0, 0]);
+    assert_eq!(account(&[2], "c2 c2! c2 c2", &[0]), [0, 1, 1, 0, 0]);
 }
 
 #[test]

@@ -63,7 +63,7 @@ scenarios! {
     "rolling-restart", "every process: SIGTERM, one after the other", true, processes::restart_all;
     "zombie", "dispatcher: SIGSTOP for 14 s, SIGCONT", false, processes::stall_dispatcher;
     "script-kill", "dispatcher with scripts under way: kill -9", false, scripts::kill_dispatcher;
-    "postgres-restart", "PostgreSQL: immediate shutdown, start", true, postgres::restart;
+    "postgres-restart", "PostgreSQL: immediate shutdown and start, 4 times", true, postgres::restart;
     "postgres-outage", "PostgreSQL: away for 20 s", false, postgres::outage;
     "redis-outage", "Redis: away for 20 s", false, redis::outage;
     "redis-flush", "Redis: flushed", false, redis::flush;
@@ -73,7 +73,7 @@ scenarios! {
     "receiver-down", "receiver: away for 45 s", false, receiver::down;
     "dead-handler", "one handler: answers 503 after 8 s for 20 s", false, receiver::dead_handler;
     "rough-answers", "receiver: errors, 429, hangs, resets, stalls, 600 MB, endless", false, answers::rough;
-    "sqlite-kill", "baton on SQLite: kill -9", true, sqlite::kill;
+    "sqlite-kill", "baton on SQLite: kill -9, 3 times", true, sqlite::kill;
     "sqlite-restart", "baton on SQLite: SIGTERM", false, sqlite::restart;
     "sqlite-full-disk", "baton on SQLite: disk full for 10 s", false, sqlite::full_disk;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use baton_domain::{EventStatus, PartitionId};
 use baton_storage::{Result, StorageError};
-use baton_testkit::{eventually, within};
+use baton_testkit::{PostgresServer, Shutdown, eventually, within};
 use sqlx::{Connection, Executor, PgConnection};
 
 use crate::fixture::{Fixture, after, ends, event, everything, keyed, now, on_both};
@@ -170,4 +170,22 @@ async fn what_is_given_up_half_way_leaves_nothing_behind(f: Fixture) {
 async fn abandoning_is_what_it_says() {
     assert!(abandon(std::future::pending::<()>(), 3).await);
     assert!(!abandon(async {}, 3).await);
+}
+
+/// With the log of PostgreSQL written as late as it allows, so that a commit that does not wait for the disk is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_recorded_survives_a_crash_of_the_database() {
+    let mut server = PostgresServer::start().await;
+    server.configure("wal_writer_delay", "10s").await;
+    server.configure("wal_writer_flush_after", "1GB").await;
+    let f = Fixture::on(server.database().await).await;
+    let owner = f.owner().await;
+    let fed = f.dispatches(&[1, 2]).await;
+    f.store.record(owner, &ends(&fed, EventStatus::Delivered)).await.unwrap();
+    server.stop(Shutdown::Immediate).await;
+    server.restart().await;
+    let unfinished = eventually(SOON, "a read", async || passed(f.store.read_dispatches(&everything()).await)).await;
+    assert!(unfinished.is_empty(), "{unfinished:?}");
+    eventually(SOON, "the balance", async || passed(f.store.stats().await)).await;
+    assert_eq!(f.sums().await, [2, 2, 0, 0, 0, 0]);
 }

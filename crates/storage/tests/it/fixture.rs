@@ -46,7 +46,7 @@ impl Fixture {
         Self::on(TestDatabase::sqlite().await).await
     }
 
-    async fn on(database: TestDatabase) -> Self {
+    pub(crate) async fn on(database: TestDatabase) -> Self {
         let store = connect(database.url()).await;
         store.migrate().await.unwrap();
         Self { store, database }

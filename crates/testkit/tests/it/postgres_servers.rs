@@ -24,3 +24,15 @@ async fn an_own_server_keeps_what_it_acknowledged_over_both_kinds_of_stop() {
     server.restart().await;
     assert_eq!(count(&url).await, 1);
 }
+
+#[tokio::test]
+async fn an_own_server_has_databases_and_parameters() {
+    let mut server = PostgresServer::start().await;
+    let database = server.database().await;
+    assert_ne!(database.url(), server.url());
+    server.configure("wal_writer_delay", "7s").await;
+    server.restart().await;
+    let mut connection = PgConnection::connect(database.url()).await.unwrap();
+    let delay: String = sqlx::query_scalar("SHOW wal_writer_delay").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(delay, "7s");
+}
