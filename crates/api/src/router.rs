@@ -44,7 +44,8 @@ pub fn router_beside(state: ApiState, beside: Router) -> Router {
         .fallback(not_found)
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| panicked(&*panic)))
         .layer(from_fn(measured))
-        .layer(TraceLayer::new_for_http())
+        // What fails is logged where its reason is known.
+        .layer(TraceLayer::new_for_http().on_failure(()))
 }
 
 /// The OpenAPI document of all routes. Needs no database.

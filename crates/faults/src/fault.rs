@@ -6,8 +6,7 @@ use tokio::time::Instant;
 
 use crate::reconcile::Seen;
 
-/// How long the results of calls may be on their way to the database, and to the disk: a process or a database that dies takes them along.
-/// PostgreSQL writes what it has not been asked to wait for within three times its `wal_writer_delay`, 0.6 s.
+/// How long the results of calls may be on their way to the database: a process that dies takes them along.
 const UNRECORDED: Duration = Duration::from_secs(1);
 /// How far an instant that was written down in whole seconds may be off.
 const TO_THE_SECOND: Duration = Duration::from_secs(1);
@@ -49,8 +48,8 @@ impl Fault {
         Self { limit: Some(KILL_LIMIT), ..Self::nothing(at, at) }
     }
 
-    /// A database that was away between these instants. What it had not yet written down is gone; the results of what was called
-    /// while it was away wait in memory and are recorded when it is back.
+    /// A database that was away between these instants. The results of what was called while it was away, or just before, wait in memory
+    /// and are recorded when it is back; leases may run out meanwhile.
     pub(crate) fn database_away(gone: Instant, back: Instant) -> Self {
         let unrecorded = Some((gone - UNRECORDED, gone + ON_ITS_WAY));
         Self { limit: Some(RETURN_LIMIT), unrecorded, ..Self::nothing(gone, back) }

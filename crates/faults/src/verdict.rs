@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use baton_testkit::Process;
 use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::fault::Fault;
 use crate::load::{COUNTS, Ended, Load, count};
@@ -46,6 +47,9 @@ pub(crate) struct Verdict {
     pub notes: Vec<String>,
     /// Why it failed; empty when it passed.
     pub problems: Vec<String>,
+    /// From each event's birth to its last arrival.
+    #[serde(skip)]
+    pub lives: Vec<(Instant, Instant)>,
 }
 
 impl Verdict {
@@ -114,6 +118,7 @@ pub(crate) async fn conclude_with(
     if keep_logs || !verdict.passed() {
         verdict.notes.push(format!("what the programs wrote is in {}", keep(&logs)?.display()));
     }
+    verdict.lives = account.lives;
     Ok(verdict)
 }
 
@@ -224,13 +229,18 @@ impl Verdict {
         if let Some((least, most)) = account.explained_from {
             self.notes.push(format!("repeated calls had been made {least:+.2} s to {most:+.2} s from the fault"));
         }
-        let mut took: Vec<Duration> = account.lives.iter().map(|(born, done)| done.saturating_duration_since(*born)).collect();
-        took.sort_unstable();
-        let at = |share: f64| took.get((took.len() as f64 * share) as usize).copied().unwrap_or_default().as_secs_f64() * 1000.0;
+        let at = |share| percentile(account.lives.iter().copied(), share);
         self.notes.push(format!("publish to last arrival: {:.0} ms p50, {:.0} ms p99", at(0.5), at(0.99)));
         let looks = ended.watched.looks;
         self.notes.push(format!("in balance at {looks} looks, drained in {:.1} s", ended.drained.as_secs_f64()));
     }
+}
+
+/// How long this share of lives lasted at most, in milliseconds.
+pub(crate) fn percentile(lives: impl Iterator<Item = (Instant, Instant)>, share: f64) -> f64 {
+    let mut took: Vec<Duration> = lives.map(|(born, done)| done.saturating_duration_since(born)).collect();
+    took.sort_unstable();
+    took.get((took.len() as f64 * share) as usize).copied().unwrap_or_default().as_secs_f64() * 1000.0
 }
 
 /// What the account has to say of one type of event.

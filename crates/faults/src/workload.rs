@@ -88,7 +88,14 @@ impl Workload {
         Self { lanes, ledger: None }
     }
 
-    /// The same and a script, which writes what it gets to this file.
+    /// Those of them that lead to the CRM, where nothing fails.
+    pub(crate) fn crm() -> Self {
+        let mut workload = Self::standard();
+        workload.lanes.retain(|(_, lane)| *lane == Lane::Crm);
+        workload
+    }
+
+    /// The standard ones and a script, which writes what it gets to this file.
     pub(crate) fn with_ledger(file: &str) -> Self {
         let mut workload = Self::standard();
         workload.lanes.push((Kind::Balance, Lane::Ledger));
@@ -96,7 +103,7 @@ impl Workload {
         workload
     }
 
-    /// The same and a receiver with bad manners.
+    /// The standard ones and a receiver with bad manners.
     pub(crate) fn with_rough() -> Self {
         let mut workload = Self::standard();
         workload.lanes.push((Kind::Balance, Lane::Rough));

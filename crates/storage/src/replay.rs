@@ -142,12 +142,13 @@ impl Store {
         let mut conn = self.writer().await?;
         let mut tx = conn.begin().await?;
         let handler_id = handler_id.map(|id| id.0);
+        // First the lock: whoever removes events holds it too, so that what is found stays.
+        lock_append(&mut tx).await?;
         let place: Option<(i64,)> = tx.fetch_optional(PLACE_OF_EVENT, values![id.0]).await?;
         let Some((event_seq,)) = place else {
             tx.rollback().await?;
             return Err(StorageError::NotFound);
         };
-        lock_append(&mut tx).await?;
         let unfinished = lock_unfinished(&mut tx, &BTreeMap::from([(event_seq, id)])).await?;
         let dead: Vec<(i64, i64)> = tx.fetch_all(DEAD_OF_EVENT, values![id.0, handler_id]).await?;
         take_dead(&mut tx, &dead, &unfinished, now).await?;

@@ -1,6 +1,7 @@
 //! What is done to an installation, one function a fault.
 
 mod answers;
+mod neighbour;
 mod network;
 mod postgres;
 mod processes;
@@ -70,8 +71,9 @@ scenarios! {
     "redis-full", "Redis: refuses writes for 10 s (maxmemory)", false, redis::full;
     "network-silent", "network between a dispatcher and PostgreSQL: silent for 20 s", false, network::silent;
     "network-closing", "network between a dispatcher and PostgreSQL: closed for 20 s", false, network::closing;
-    "receiver-down", "receiver: away for 45 s", false, receiver::down;
+    "receiver-down", "receiver: away for a minute", false, receiver::down;
     "dead-handler", "one handler: answers 503 after 8 s for 20 s", false, receiver::dead_handler;
+    "noisy-neighbour", "3,000 events for a handler that answers after 10 s", false, neighbour::noisy;
     "rough-answers", "receiver: errors, 429, hangs, resets, stalls, 600 MB, endless", false, answers::rough;
     "sqlite-kill", "baton on SQLite: kill -9, 3 times", true, sqlite::kill;
     "sqlite-restart", "baton on SQLite: SIGTERM", false, sqlite::restart;

@@ -13,7 +13,7 @@ use crate::services::Services;
 use crate::verdict::{Verdict, conclude};
 use crate::workload::{Lane, Workload};
 
-const DOWN: Duration = Duration::from_secs(45);
+const DOWN: Duration = Duration::from_secs(60);
 /// How long one handler is dead.
 const DEAD: Duration = Duration::from_secs(20);
 /// What is left at least of the throughput of a handler beside a dead one.
