@@ -18,6 +18,8 @@ use crate::workload::Workload;
 const FLOWS_WITHIN: Duration = Duration::from_secs(30);
 /// How many calls have to have arrived.
 const FLOWS: usize = 50;
+/// How long it may take after a restart's answer until every dispatcher uses the new generation.
+const LIVE_WITHIN: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOK_OFTEN: Duration = Duration::from_millis(100);
 /// How long after the end of the load the last event may end.
@@ -67,6 +69,7 @@ impl Load {
             api.post("/v1/handlers", Some(&handler)).await.context("cannot create a handler")?;
         }
         api.post("/v1/services/cache-manager/restart?wait=30", None).await.context("cannot make the handlers live")?;
+        sleep(LIVE_WITHIN * plan.slack).await;
         let publisher = Publisher::start(&api, plan.rate);
         let watching = CancellationToken::new();
         let watch = tokio::spawn(watch(api.clone(), watching.clone()));

@@ -114,18 +114,24 @@ async fn send_out(outgoing: &Outgoing, link: &Link, channel: &str) {
 }
 
 async fn take_in(local: &broadcast::Sender<Hint>, link: &Link, channel: &str) {
+    let mut is_lost = false;
     loop {
-        match listen(local, link, channel).await {
-            Ok(()) => tracing::debug!("Redis closed the subscription"),
-            Err(error) => tracing::debug!(%error, "no subscription to Redis"),
+        let error = listen(local, link, channel, &mut is_lost).await.err();
+        if !std::mem::replace(&mut is_lost, true) {
+            let error = error.map_or_else(|| "the subscription was closed".to_owned(), |error| error.to_string());
+            tracing::warn!(error, "no hints through Redis: what is new is found by looking until it answers again");
         }
         // Hints may have been missed: everybody looks once, then again when the subscription stands.
         tokio::time::sleep(REDIS_PAUSE).await;
     }
 }
 
-async fn listen(local: &broadcast::Sender<Hint>, link: &Link, channel: &str) -> redis::RedisResult<()> {
+/// Takes hints in until the subscription is gone. `is_lost` says whether the one before it was reported as such.
+async fn listen(local: &broadcast::Sender<Hint>, link: &Link, channel: &str, is_lost: &mut bool) -> redis::RedisResult<()> {
     let (mut questions, mut messages) = link.subscribe(ANSWER_WITHIN, channel).await?.split();
+    if std::mem::replace(is_lost, false) {
+        tracing::info!("hints come through Redis again");
+    }
     for (hint, _, _) in ALL {
         let _ = local.send(hint);
     }

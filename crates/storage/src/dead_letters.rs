@@ -75,6 +75,8 @@ pub struct DeadLetterSearch {
     pub events_id: Option<String>,
     /// The object's id as text: finds the number and the string.
     pub object_id: Option<String>,
+    /// Part of the event's data as it was published, in any case of its letters.
+    pub data: Option<String>,
     /// Part of the error, in any case of its letters.
     pub error: Option<String>,
     /// Dead since this instant or later.
@@ -153,6 +155,7 @@ impl DeadLetterSearch {
         query.and_if("v.updated_at >= ?", self.from);
         query.and_if("v.updated_at < ?", self.to);
         query.and_contains("v.last_error", self.error.as_deref());
+        query.and_contains("(SELECT e.data FROM events e WHERE e.seq = v.event_seq)", self.data.as_deref());
         let pairs: Vec<_> = self.ids.iter().map(|(event, handler)| (event.0, handler.0)).collect();
         query.and_pairs("v.event_id", "v.handler_id", &pairs);
     }

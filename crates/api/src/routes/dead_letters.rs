@@ -88,6 +88,8 @@ struct DeadLetterQuery {
     /// The text of the object's id; finds the number and the string.
     #[param(example = "4107")]
     object_id: Option<String>,
+    /// Part of the event's data, in any case of its letters.
+    data: Option<String>,
     /// Part of the error, in any case of its letters.
     error: Option<String>,
     /// Dead since this instant or later.
@@ -116,6 +118,7 @@ async fn list_dead_letters(
         handler_id: params.number("handler_id", query.handler_id.as_deref(), 1..=i64::MAX).map(HandlerId),
         events_id: state.known_event(&mut params, "events_id", query.events_id).await?,
         object_id: params.text("object_id", query.object_id),
+        data: params.text("data", query.data),
         error: params.text("error", query.error),
         from: params.instant("from", query.from),
         to: params.instant("to", query.to),
@@ -155,6 +158,8 @@ pub(crate) struct DeadLetterReplaySearch {
     events_id: Option<String>,
     /// The text of the object's id; finds the number and the string.
     object_id: Option<String>,
+    /// Part of the event's data, in any case of its letters.
+    data: Option<String>,
     /// Part of the error, in any case of its letters.
     error: Option<String>,
     /// Dead since this instant or later.
@@ -210,6 +215,7 @@ async fn search_of(state: &ApiState, search: DeadLetterReplaySearch) -> Result<D
         handler_id: search.handler_id.map(HandlerId),
         events_id: state.known_event(&mut params, "events_id", search.events_id).await?,
         object_id: params.text("object_id", search.object_id),
+        data: params.text("data", search.data),
         error: params.text("error", search.error),
         from: params.instant("from", search.from),
         to: params.instant("to", search.to),

@@ -102,9 +102,9 @@ impl From<baton_storage::Job> for Job {
 
 /// What restricts a search.
 fn shown(search: &DeadLetterSearch) -> Value {
-    let DeadLetterSearch { handler_id, events_id, object_id, error, from, to, ids: _ } = search;
+    let DeadLetterSearch { handler_id, events_id, object_id, data, error, from, to, ids: _ } = search;
     let all = json!({
-        "handler_id": handler_id, "events_id": events_id, "object_id": object_id, "error": error, "from": from, "to": to,
+        "handler_id": handler_id, "events_id": events_id, "object_id": object_id, "data": data, "error": error, "from": from, "to": to,
     });
     let given = all.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
     given.map(|(name, value)| (name.clone(), value.clone())).collect()

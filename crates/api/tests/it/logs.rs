@@ -144,6 +144,8 @@ on_both! {
         assert!(last["error"].as_str().is_some_and(|e| e.contains("400")) && last["dead_at"].is_string(), "{last}");
         assert_eq!(items(&app, "/v1/dead-letters?object_id=2&error=400").await.len(), 1);
         assert_eq!(items(&app, "/v1/dead-letters?error=500").await.len(), 0);
+        assert_eq!(items(&app, "/v1/dead-letters?object_id=2&data=%7B").await.len(), 1);
+        assert_eq!(items(&app, "/v1/dead-letters?data=northwind").await.len(), 0);
         assert_eq!(items(&app, &format!("/v1/dead-letters?handler_id={}&events_id=clients.create&limit=3", handler["id"])).await.len(), 3);
         receiver.script("/crm", |_| Said::status(200));
         let replay = async |body: Value| app.post("/v1/dead-letters/replay", &body).await.json(StatusCode::ACCEPTED)["replayed"].clone();
@@ -154,6 +156,7 @@ on_both! {
         let search = async |body: Value| app.post("/v1/dead-letters/replay", &json!({"search": body})).await.ok()["replayed"].clone();
         assert_eq!(search(json!({"object_id": "1"})).await, 1);
         assert_eq!(search(json!({"error": "nothing like it"})).await, 0);
+        assert_eq!(search(json!({"data": "northwind"})).await, 0);
         assert_eq!(search(json!({})).await, 2);
         for id in &ids {
             app.event_that_is(id, "delivered").await;

@@ -65,6 +65,7 @@ async fn beside_the_cache_manager_it_removes_what_others_have_done() {
     let services = Services::start(installation.set("BATON_CLEAN_EVERY", "6h"), 1).await;
     let api = &services.api;
     api.create_live([http("CRM", "clients.create", receiver.url("/crm"))]).await;
+    services.live_everywhere().await;
     let id = api.publish(&event("clients.create", 1, json!({}))).await;
     assert_eq!(api.finished(&id).await["executions"].as_array().unwrap().len(), 1);
     eventually(SOON, "the execution to be removed", async || {

@@ -34,6 +34,7 @@ async fn under_load(receiver: &Receiver) -> Services {
     receiver.script("/", rules::always(Answer::ok().delayed(Duration::from_millis(100))));
     let services = Services::start(Installation::new().await, 2).await;
     services.api.create_live([with(http("Slow", kind(0), receiver.url("/")), json!({"retry": quick_retry(20)}))]).await;
+    services.live_everywhere().await;
     for dispatcher in &services.dispatchers {
         owns_partitions(dispatcher, |owned| (31..=33).contains(&owned)).await;
     }

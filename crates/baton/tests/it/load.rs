@@ -73,6 +73,7 @@ async fn ten_thousand_events_end_in_order_and_the_account_balances_at_every_look
     let receiver = Receiver::start().await;
     let services = Services::start(Installation::new().await, 2).await;
     let handlers = handlers(&services.api, &receiver).await;
+    services.live_everywhere().await;
     let load = Load { objects: 1..501, numbers: 0..20, kind };
     assert_eq!(load.total(), 10_000);
 

@@ -196,6 +196,8 @@ async fn dead_letters_by_every_filter(f: Fixture) {
     expect(DeadLetterSearch { object_id: Some("1".into()), ..all() }, vec![(1, 2), (1, 1)]).await;
     expect(DeadLetterSearch { error: Some("http 500_".into()), ..all() }, vec![(2, 1)]).await;
     expect(DeadLetterSearch { error: Some("no_answer".into()), ..all() }, vec![]).await;
+    expect(DeadLetterSearch { data: Some(r#""ID":2,"#.into()), ..all() }, vec![(2, 1)]).await;
+    expect(DeadLetterSearch { data: Some("Southwind".into()), ..all() }, vec![]).await;
     expect(DeadLetterSearch { from: Some(after(1)), ..all() }, vec![(2, 1)]).await;
     expect(DeadLetterSearch { to: Some(after(5)), ..all() }, vec![(3, 1), (1, 2), (1, 1)]).await;
     let ids = vec![

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use baton_testkit::{Process, Program, TestDatabase, TestRedis};
+use baton_testkit::{Process, Program, TestDatabase, TestRedis, eventually};
+use reqwest::Method;
 
-use super::Api;
+use super::{Api, SOON};
 
 const TOKEN: &str = "a-token-of-the-end-to-end-tests";
 const SECRET_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -91,6 +92,19 @@ impl Services {
             running.push(installation.start("baton-dispatcher").await);
         }
         Self { api, api_process, cache_manager, dispatchers: running, installation }
+    }
+
+    /// Waits until every dispatcher uses the live generation: what is published before may still run under the one before.
+    pub(crate) async fn live_everywhere(&self) {
+        let line = format!("baton_generation {}", self.api.cache().await["generation"]);
+        for dispatcher in &self.dispatchers {
+            let api = Api::new(dispatcher.url(""), "");
+            eventually(SOON, "a dispatcher to use the live generation", async || {
+                let metrics = api.try_send(api.anonymous(Method::GET, "/metrics")).await.ok()?.text;
+                metrics.lines().any(|said| said == line).then_some(())
+            })
+            .await;
+        }
     }
 
     /// Every process, each with its name.
