@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::{Result, StorageError};
 
@@ -30,7 +31,12 @@ impl Page {
     pub(crate) fn cursor<K: DeserializeOwned>(&self, list: &str) -> Result<Option<K>> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| StorageError::BadCursor)?;
-        let (of, key): (String, K) = serde_json::from_slice(&bytes).map_err(|_| StorageError::BadCursor)?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|_| StorageError::BadCursor)?;
+        // No text that PostgreSQL stores holds one, and it refuses to compare with it.
+        if holds_nul(&value) {
+            return Err(StorageError::BadCursor);
+        }
+        let (of, key): (String, K) = serde_json::from_value(value).map_err(|_| StorageError::BadCursor)?;
         if of == list { Ok(Some(key)) } else { Err(StorageError::BadCursor) }
     }
 
@@ -60,6 +66,14 @@ impl<T> Paged<T> {
     }
 }
 
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(holds_nul),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +92,8 @@ mod tests {
             let page = Page { limit: 2, cursor: Some(bad.into()) };
             assert!(matches!(page.cursor::<i32>("numbers"), Err(StorageError::BadCursor)), "{bad}");
         }
+        let text = |text: &str| Page { limit: 2, cursor: page.cut("texts", vec![text; 3], |text| text.to_owned()).next_cursor };
+        assert_eq!(text("a").cursor::<String>("texts").unwrap().as_deref(), Some("a"));
+        assert!(matches!(text("a\0").cursor::<String>("texts"), Err(StorageError::BadCursor)));
     }
 }

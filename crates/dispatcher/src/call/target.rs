@@ -129,6 +129,10 @@ impl HttpTarget {
 /// # Errors
 /// A sentence.
 pub(super) fn parse_url(url: &str) -> Result<Url, String> {
+    if url.contains(char::is_control) {
+        // A parser drops some of them, so that another place would be called than the one that is shown.
+        return Err("must not hold control characters, such as line breaks".to_owned());
+    }
     let url = Url::parse(url).map_err(|e| format!("is not a URL ({e}); an example is http://host:8080/path"))?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         Ok(url)
@@ -238,7 +242,7 @@ mod tests {
         assert!(http(&[("a b", "x")], &[]).is_err_and(|e| e.contains("a b")));
         assert!(http(&[("x-key", "a\nb")], &[]).is_err_and(|e| e.contains("x-key") && !e.contains("a\nb")));
         assert!(http(&[], &[("whsec_!", None)]).is_err_and(|e| !e.contains('!')));
-        for url in ["", "crm.lan", "ftp://crm.lan/", "mailto:a@crm.lan", "http://"] {
+        for url in ["", "crm.lan", "ftp://crm.lan/", "mailto:a@crm.lan", "http://", "http://crm.lan/a\r\nb"] {
             assert!(parse_url(url).is_err(), "{url}");
         }
     }
