@@ -1,96 +1,140 @@
-//! Measures Baton: publishes N events, accounts for every one of them at the receiver, and puts the rate in relation to a bare relay
-//! of the same run.
+//! Measures Baton: publishes events, accounts for every one of them at a receiver, and puts what it finds in relation to a bare relay that
+//! does the same work in the same minutes. Nothing here knows Baton's crates: it sees what a publisher, a receiver and an operator see.
 
+mod figures;
 mod load;
-mod programs;
+mod measure;
+mod plan;
 mod relay;
 mod report;
+mod scenarios;
 mod sink;
+mod statistics;
+mod system;
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
 
-use anyhow::{Context, Result};
-use clap::Parser;
+use anyhow::{Context, Result, anyhow, ensure};
+use baton_testkit::PostgresServer;
+use clap::{Parser, Subcommand};
+use futures_util::FutureExt;
+use tokio::signal::unix::{SignalKind, signal};
 
-use crate::load::Load;
-use crate::programs::{Programs, SetUp};
-use crate::report::{Figure, Report};
-use crate::sink::Sink;
+use crate::figures::Row;
+use crate::plan::Plan;
+use crate::report::{Failure, Machine};
+use crate::scenarios::{ALL, Scenario};
 
-/// Publishes events, accounts for them at a receiver, and compares with a relay that only passes them on.
+const INTERRUPTED: u8 = 130;
+
+/// Publishes events, accounts for them at a receiver, and compares with a relay that only passes them on. The programs are those beside
+/// this one.
 #[derive(Debug, Parser)]
 #[command(name = "baton-bench", version)]
 struct Cli {
-    /// The folder of the programs; the one of this program when not given.
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Lists the scenarios.
     #[arg(long)]
-    programs: Option<PathBuf>,
-    /// How many events each measurement publishes.
-    #[arg(long, default_value_t = 20_000)]
-    events: usize,
-    /// How many connections publish.
-    #[arg(long, default_value_t = 64)]
-    connections: usize,
-    /// How many handlers each event has, in one stage.
-    #[arg(long, default_value_t = 1)]
-    handlers: usize,
+    list: bool,
+    /// Measures this scenario alone; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Measures less: one round, fewer events, and not with a million of anything.
+    #[arg(long)]
+    quick: bool,
     /// How often everything is measured; the table shows medians.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
-    /// A PostgreSQL to make databases on; without it only SQLite is measured.
-    #[arg(long, requires = "redis_url")]
-    postgres_url: Option<String>,
-    /// A Redis.
-    #[arg(long)]
-    redis_url: Option<String>,
-    /// Writes the figures as JSON too.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: Option<u16>,
+    /// How many events a burst has.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1_000..=2_000_000))]
+    events: Option<u32>,
+    /// How many connections publish.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    connections: u16,
+    /// Writes the table with every round to this file as JSON.
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the bare relay.
+    #[command(hide = true)]
+    Relay(relay::RelayArgs),
+}
+
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let own = std::env::current_exe().context("where this program is")?;
-    let folder = cli.programs.clone().or_else(|| own.parent().map(PathBuf::from)).context("the folder of the programs")?;
-    let mut set_ups = vec![SetUp::Sqlite];
-    if let (Some(postgres), Some(redis)) = (&cli.postgres_url, &cli.redis_url) {
-        set_ups.push(SetUp::OneProcess { postgres: postgres.clone(), redis: redis.clone() });
-        set_ups.push(SetUp::Services { postgres: postgres.clone(), redis: redis.clone() });
+    if let Some(Command::Relay(args)) = cli.command {
+        return relay::run(args).await.map(|()| ExitCode::SUCCESS);
     }
-    let mut report = Report::default();
-    for round in 1..=cli.rounds {
-        eprintln!("==> round {round} of {}", cli.rounds);
-        report.add("relay", measure_relay(&cli).await?);
-        for set_up in &set_ups {
-            report.add(set_up.name(), measure(&cli, &folder, set_up).await?);
+    let chosen = choose(&cli)?;
+    if cli.list {
+        for scenario in chosen {
+            println!("{:<14} {}{}", scenario.name, scenario.about, if scenario.quick { "" } else { " (not with --quick)" });
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let events = cli.events.map(usize::try_from).transpose()?;
+    let plan = Plan::new(cli.quick, cli.rounds.map(usize::from), events, usize::from(cli.connections));
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    // What was started is ended on the way out.
+    tokio::select! {
+        result = run(&chosen, plan, cli.json.as_ref()) => return result,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    eprintln!("interrupted");
+    Ok(ExitCode::from(INTERRUPTED))
+}
+
+fn choose(cli: &Cli) -> Result<Vec<&'static Scenario>> {
+    for name in &cli.only {
+        ensure!(ALL.iter().any(|scenario| scenario.name == name), "there is no scenario {name}; --list shows all");
+    }
+    let is_chosen = |scenario: &&Scenario| {
+        let named = cli.only.iter().any(|name| scenario.name == name);
+        named || cli.only.is_empty() && (scenario.quick || !cli.quick)
+    };
+    Ok(ALL.iter().filter(is_chosen).collect())
+}
+
+async fn run(chosen: &[&'static Scenario], plan: Plan, json: Option<&PathBuf>) -> Result<ExitCode> {
+    let began = Instant::now();
+    let machine = Machine::here(PostgresServer::version())?;
+    let Plan { rounds, events, connections, .. } = plan;
+    println!("{}\nrounds: {rounds}; events of a burst: {events}; connections: {connections}\n", machine.line());
+    let (mut rows, mut failures) = (Vec::new(), Vec::new());
+    for scenario in chosen {
+        eprintln!("==> {}: {} ({:.0} s so far)", scenario.name, scenario.about, began.elapsed().as_secs_f64());
+        match measure(scenario, plan).await {
+            Ok(found) => rows.extend(found),
+            Err(error) => {
+                eprintln!("    FAILED: {error:#}");
+                failures.push(Failure { scenario: scenario.name, why: format!("{error:#}") });
+            }
         }
     }
-    print!("{}", report.table());
-    if let Some(path) = &cli.json {
-        std::fs::write(path, serde_json::to_string_pretty(&report.figures())?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+    println!("{}", report::table(&rows));
+    failures.iter().for_each(|failure| println!("{} failed: {}", failure.scenario, failure.why));
+    let took = began.elapsed().as_secs_f64();
+    println!("{} of {} scenarios measured in {took:.0} s", chosen.len() - failures.len(), chosen.len());
+    if let Some(path) = json {
+        let text = report::json(&machine, plan, took, &rows, &failures)?;
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(())
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The limit of the machine for this work: the same requests, posted on with the same client, and nothing else.
-async fn measure_relay(cli: &Cli) -> Result<Figure> {
-    let sink = Sink::start().await?;
-    let relay = relay::start(sink.url(), cli.handlers).await?;
-    let load = Load { url: relay, token: String::new(), events: cli.events, connections: cli.connections };
-    let published = load.publish().await?;
-    sink.account(cli.events * cli.handlers, published.began).await
-}
-
-async fn measure(cli: &Cli, folder: &std::path::Path, set_up: &SetUp) -> Result<Figure> {
-    let sink = Sink::start().await?;
-    let programs = Programs::start(folder, set_up).await?;
-    programs.configure(&sink.url(), cli.handlers).await?;
-    let load =
-        Load { url: programs.url("/v1/events"), token: programs.token(), events: cli.events, connections: cli.connections };
-    let published = load.publish().await?;
-    let figure = sink.account(cli.events * cli.handlers, published.began).await?;
-    programs.check_balance(cli.events).await?;
-    Ok(figure)
+/// Measures a scenario. What panics in it is its own failure, and no other's.
+async fn measure(scenario: &Scenario, plan: Plan) -> Result<Vec<Row>> {
+    AssertUnwindSafe(scenario.measure(plan)).catch_unwind().await.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        Err(anyhow!("{}", text.unwrap_or("panicked")))
+    })
 }

@@ -91,6 +91,11 @@ impl PostgresServer {
         self.port
     }
 
+    /// The id of its first process, whose children the others are; `None` while it does not run.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// A new database on it; it cannot be removed once the server is stopped, which goes away with it anyway.
     ///
     /// # Panics

@@ -86,6 +86,11 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    /// Its process id; `None` while it does not run.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
     /// Ends the server at once, without a word to its clients; nothing that it held survives.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {

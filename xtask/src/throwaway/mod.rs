@@ -34,25 +34,20 @@ pub(crate) struct Services {
 impl Services {
     /// Uses those that the variables name and starts the others, after installing what is missing.
     pub(crate) fn for_tests(interrupt: &Interrupt) -> Result<Self> {
-        Self::beside(interrupt, given(POSTGRES_URL), given(REDIS_URL), false)
+        Self::beside(interrupt, given(POSTGRES_URL), given(REDIS_URL))
     }
 
     /// Starts both, after installing what is missing.
     pub(crate) fn start(interrupt: &Interrupt) -> Result<Self> {
-        Self::beside(interrupt, None, None, false)
+        Self::beside(interrupt, None, None)
     }
 
-    /// Starts both, with a PostgreSQL that keeps what it commits, as in production.
-    pub(crate) fn durable(interrupt: &Interrupt) -> Result<Self> {
-        Self::beside(interrupt, None, None, true)
-    }
-
-    fn beside(interrupt: &Interrupt, postgres: Option<String>, redis: Option<String>, durable: bool) -> Result<Self> {
+    fn beside(interrupt: &Interrupt, postgres: Option<String>, redis: Option<String>) -> Result<Self> {
         install::missing(postgres.is_none(), redis.is_none())?;
         interrupt.check()?;
         let postgres = match postgres {
             Some(url) => Service::Given(url),
-            None => Service::Own(Postgres::start(interrupt, durable)?),
+            None => Service::Own(Postgres::start(interrupt)?),
         };
         let redis = match redis {
             Some(url) => Service::Given(url),

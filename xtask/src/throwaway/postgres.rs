@@ -33,9 +33,6 @@ const SETTINGS: [&str; 6] = [
     "shared_buffers=64MB",
 ];
 
-/// As in production, for what is measured. Later settings of a command line count.
-const DURABLE: [&str; 3] = ["fsync=on", "full_page_writes=on", "shared_buffers=256MB"];
-
 /// Ends before its directory goes: the order of the fields is the order of dropping.
 pub(super) struct Postgres {
     server: Running,
@@ -46,7 +43,7 @@ pub(super) struct Postgres {
 
 impl Postgres {
     /// Makes a cluster, starts it and waits until it lets its user in.
-    pub(super) fn start(interrupt: &Interrupt, durable: bool) -> Result<Self> {
+    pub(super) fn start(interrupt: &Interrupt) -> Result<Self> {
         let programs = find::postgres().context("the programs of PostgreSQL are missing")?;
         let owner = owner()?;
         let dir = directory(owner.as_ref())?;
@@ -56,8 +53,7 @@ impl Postgres {
         let mut command = command(&programs, "postgres", dir.path(), owner.as_ref());
         command.arg("-D").arg(data).args(["-p", &port.to_string()]);
         command.arg("-c").arg(format!("unix_socket_directories={}", dir.path().display()));
-        let settings = SETTINGS.iter().chain(DURABLE.iter().filter(|_| durable));
-        command.args(settings.flat_map(|setting| ["-c", setting]));
+        command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
         command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
         // SIGQUIT: at once, without writing anything down.
         let server = Running::start("PostgreSQL", &mut command, Signal::SIGQUIT)?;

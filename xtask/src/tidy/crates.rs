@@ -49,7 +49,7 @@ const MAP: [Place; 14] = [
         may_use: &["domain", "storage", "handler-cache", "cleaner", "cache-manager", "dispatcher", "api", "console", "runtime"],
     },
     Place { folder: "testkit", may_use: &[] },
-    Place { folder: "bench", may_use: &[] },
+    Place { folder: "bench", may_use: &["testkit"] },
     Place { folder: "faults", may_use: &["testkit"] },
     Place { folder: "xtask", may_use: &[] },
 ];

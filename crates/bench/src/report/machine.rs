@@ -1,0 +1,81 @@
+//! The machine that a run was made on.
+
+use std::fs;
+use std::io::Write;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::statistics::median;
+
+/// How often the disk is asked.
+const SYNCS: usize = 50;
+const SYNC_BYTES: [u8; 4096] = [7; 4096];
+
+/// What figures depend on beside the program.
+#[derive(Debug, Serialize)]
+pub(crate) struct Machine {
+    processor: String,
+    cores: usize,
+    memory_gb: u64,
+    /// How long the disk takes to say that 4 KiB more are safe: what an acknowledged publication waits for.
+    fsync_ms: f64,
+    system: String,
+    postgres: String,
+    redis: String,
+    /// `release` or `debug`.
+    programs: &'static str,
+    began: String,
+}
+
+impl Machine {
+    pub(crate) fn here(postgres: String) -> Result<Self> {
+        let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let field = |text: &str, name: &str| {
+            let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+            line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
+        };
+        let memory = field(&file("/proc/meminfo"), "MemTotal");
+        let kib: u64 = memory.split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or_default();
+        Ok(Self {
+            processor: field(&file("/proc/cpuinfo"), "model name"),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            memory_gb: kib.div_ceil(1024 * 1024),
+            fsync_ms: fsync_ms()?,
+            system: format!("{} {}", std::env::consts::OS, file("/proc/sys/kernel/osrelease").trim()),
+            postgres,
+            redis: first_line("redis-server"),
+            programs: if cfg!(debug_assertions) { "debug" } else { "release" },
+            began: chrono::Utc::now().format("%Y-%m-%d %H:%M UTC").to_string(),
+        })
+    }
+
+    /// In one line.
+    pub(crate) fn line(&self) -> String {
+        let Self { processor, cores, memory_gb, fsync_ms, system, postgres, redis, programs, began } = self;
+        let hardware = format!("{processor}, {cores} cores, {memory_gb} GB, fsync {fsync_ms:.2} ms");
+        format!("{began}; {hardware}; {system}; {postgres}; {redis}; {programs} build")
+    }
+}
+
+/// The median of some appends with `fdatasync`, where the databases will be.
+fn fsync_ms() -> Result<f64> {
+    let mut file = tempfile::tempfile()?;
+    let mut times = Vec::with_capacity(SYNCS);
+    for _ in 0..SYNCS {
+        let began = Instant::now();
+        file.write_all(&SYNC_BYTES)?;
+        file.sync_data()?;
+        times.push(began.elapsed().as_secs_f64() * 1000.0);
+    }
+    Ok(median(&times))
+}
+
+/// What `PROGRAM --version` says first.
+fn first_line(program: &str) -> String {
+    let output = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    let text = String::from_utf8_lossy(&output).into_owned();
+    text.lines().next().unwrap_or_default().split(" sha=").next().unwrap_or_default().to_owned()
+}
