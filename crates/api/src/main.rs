@@ -41,8 +41,13 @@ enum Command {
     Healthcheck,
 }
 
+fn main() -> anyhow::Result<()> {
+    baton_dispatcher::call::supervise_if_asked();
+    run()
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command {
         Some(Command::Openapi) => {
@@ -63,6 +68,7 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
         policy: AddressPolicy::new(cli.targets.allow_targets.0, cli.listen.listen.ip().is_loopback()),
         script_root: cli.targets.script_root,
         scripts_max: cli.targets.scripts_max as usize,
+        confinement: cli.targets.scripts.into(),
         user_agent: concat!("Baton/", env!("CARGO_PKG_VERSION")).into(),
     })?;
     let Installation { store, cache, vault } = cli.installation.open(&stop).await?;

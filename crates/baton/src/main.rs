@@ -84,8 +84,13 @@ struct AuditArgs {
     json: bool,
 }
 
+fn main() -> anyhow::Result<ExitCode> {
+    baton_dispatcher::call::supervise_if_asked();
+    run()
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Serve(args) => serve::serve(*args).await?,
         Command::Migrate(args) => migrate::migrate(args).await?,

@@ -96,7 +96,7 @@ fn admin_token(args: &ServeArgs, folder: Option<&DataDir>) -> anyhow::Result<Str
 }
 
 fn caller(args: &ServeArgs, folder: Option<&DataDir>) -> anyhow::Result<Caller> {
-    let TargetArgs { script_root, allow_targets, scripts_max } = &args.targets;
+    let TargetArgs { script_root, allow_targets, scripts_max, scripts } = &args.targets;
     let script_root = match (script_root, folder) {
         (Some(root), _) => Some(root.clone()),
         (None, Some(folder)) => Some(folder.script_root()?),
@@ -106,6 +106,7 @@ fn caller(args: &ServeArgs, folder: Option<&DataDir>) -> anyhow::Result<Caller> 
         policy: AddressPolicy::new(allow_targets.0.iter().copied(), args.listen.listen.ip().is_loopback()),
         script_root,
         scripts_max: *scripts_max as usize,
+        confinement: scripts.clone().into(),
         user_agent: concat!("Baton/", env!("CARGO_PKG_VERSION")).into(),
     })?)
 }

@@ -2,6 +2,7 @@
 //! before any port is bound. Each program flattens the groups that it needs into its own command line.
 
 mod age;
+mod scripts;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
 pub use self::age::{Age, CleanArgs, CleanEveryArgs};
+pub use self::scripts::{ScriptArgs, ScriptSandbox, Size, Switch};
 
 /// A value that must not show in logs: its `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
@@ -195,6 +197,10 @@ pub struct TargetArgs {
     #[arg(long, env = "BATON_SCRIPTS_MAX", value_name = "BATON_SCRIPTS_MAX", default_value_t = 16,
           value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub scripts_max: u32,
+
+    /// How scripts are confined.
+    #[command(flatten)]
+    pub scripts: ScriptArgs,
 }
 
 /// A list of networks; empty for none.

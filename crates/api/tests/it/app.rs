@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, Method, StatusCode};
 use baton_api::{ApiParts, ApiState, Appender, JobWorker, router, router_beside};
 use baton_cache_manager::CacheManager;
-use baton_dispatcher::call::{Caller, CallerSettings};
+use baton_dispatcher::call::{Caller, CallerSettings, Confinement, SupervisorProgram, supervise_if_asked};
 use baton_dispatcher::{Dispatcher, DispatcherSettings};
 use baton_domain::address::AddressPolicy;
 use baton_handler_cache::HandlerCache;
@@ -100,6 +100,7 @@ impl TestApp {
             policy: AddressPolicy::new([], true),
             script_root: Some(scripts.path().to_owned()),
             scripts_max: 4,
+            confinement: confinement(),
             user_agent: "baton-test".into(),
         })
         .unwrap();
@@ -247,6 +248,17 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// The supervisors of scripts in these tests: this program once more, which is told to run this one test, and becomes a supervisor there.
+#[test]
+fn supervisor() {
+    supervise_if_asked();
+}
+
+fn confinement() -> Confinement {
+    let args = ["app::supervisor", "--exact", "--nocapture"].map(String::from).into();
+    Confinement { supervisor: SupervisorProgram { path: "/proc/self/exe".into(), args }, ..Confinement::default() }
 }
 
 fn state(store: &Store, cache: &HandlerCache, caller: &Caller, vault: &Vault, backlog_max: u64) -> ApiState {

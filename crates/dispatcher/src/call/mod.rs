@@ -3,14 +3,21 @@
 //! A call never fails as a Rust error: whatever goes wrong is data, an [`Outcome`] with a verdict and a sentence.
 
 mod answer;
+mod confinement;
+mod crew;
 mod failure;
 mod http;
 mod kept;
 mod process;
 mod resolver;
+mod sandbox;
 mod script;
+mod script_end;
 mod script_file;
+mod script_folder;
+mod supervisor;
 mod target;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,8 +28,10 @@ use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio::time::Instant;
 
+pub use self::confinement::{Confinement, ScriptLimits, SupervisorProgram};
 use self::http::HttpCaller;
 use self::script::ScriptRunner;
+pub use self::supervisor::supervise_if_asked;
 pub use self::target::Target;
 use self::target::Way;
 
@@ -38,6 +47,8 @@ pub struct CallerSettings {
     pub script_root: Option<PathBuf>,
     /// How many scripts run at once; others wait. At least 1.
     pub scripts_max: usize,
+    /// How they are confined.
+    pub confinement: Confinement,
     /// The header `user-agent` of every request.
     pub user_agent: String,
 }
@@ -65,6 +76,26 @@ pub enum CallError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Scripts cannot be run as the user that is set.
+    #[error("BATON_SCRIPT_USER: {user} {reason}")]
+    ScriptUser {
+        /// As it is set.
+        user: String,
+        /// Why not.
+        reason: String,
+    },
+    /// There is no sandbox for scripts.
+    #[error("BATON_SCRIPT_SANDBOX cannot be had: {reason}")]
+    Sandbox {
+        /// Why not.
+        reason: String,
+    },
+    /// There is no place for the working directories of scripts.
+    #[error("no folder can be made for the working directories of scripts where temporary files are (TMPDIR)")]
+    ScriptFolder(#[source] std::io::Error),
+    /// The path of the script root, or of the folder for temporary files, is not UTF-8.
+    #[error("{} is not UTF-8, as the paths of scripts have to be", .0.display())]
+    NoText(PathBuf),
 }
 
 /// What is sent: the parts of an event, a handler and an attempt that a receiver gets to see.
@@ -92,12 +123,13 @@ impl Caller {
     /// # Errors
     /// What is wrong with the settings.
     pub fn new(settings: CallerSettings) -> Result<Self, CallError> {
-        let CallerSettings { policy, script_root, scripts_max, user_agent } = settings;
+        let CallerSettings { policy, script_root, scripts_max, confinement, user_agent } = settings;
         let http = HttpCaller::new(policy, &user_agent)?;
         if let Some(root) = &script_root {
             std::fs::read_dir(root).map_err(|source| CallError::ScriptRoot { root: root.clone(), source })?;
         }
-        Ok(Self(Arc::new(Parts { http, scripts: ScriptRunner::new(script_root, scripts_max) })))
+        let scripts = ScriptRunner::new(script_root, scripts_max, confinement)?;
+        Ok(Self(Arc::new(Parts { http, scripts })))
     }
 
     /// Calls a handler once. Never fails: whatever goes wrong is in the outcome. Takes no longer than the handler's timeout, apart from
@@ -136,6 +168,11 @@ impl std::fmt::Debug for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Caller").finish_non_exhaustive()
     }
+}
+
+/// Runs what may block where it does not hold up others.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)
 }
 
 /// When a call began, by both clocks.

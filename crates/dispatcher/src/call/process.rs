@@ -4,16 +4,16 @@ use std::pin::pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::FusedFuture;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, interval_at, timeout, timeout_at};
 
 use super::kept::Kept;
+use super::supervisor::tree;
 
 /// How long the pipes are read after the script itself has ended: what it left running may hold them open.
 const PIPES_GRACE: Duration = Duration::from_millis(500);
@@ -21,31 +21,9 @@ const PIPES_GRACE: Duration = Duration::from_millis(500);
 const PIPES_LEAST: Duration = Duration::from_millis(50);
 /// How long to wait for the end of what was killed. Longer takes only a process that the system itself cannot end.
 const KILL_WAIT: Duration = Duration::from_secs(2);
+/// How often to take note of processes that ended and for which nobody waits.
+const REAP_EVERY: Duration = Duration::from_millis(500);
 const READ_BYTES: usize = 16 * 1024;
-
-/// A process group, killed when this is dropped, also when the call is given up half-way.
-///
-/// Its number cannot have been given to another group in between: systems go through all numbers before they use one again, and the
-/// group is killed within [`PIPES_GRACE`] of the end of the script that it is named after.
-pub(super) struct Group(Pid);
-
-impl Group {
-    /// The group that a child leads; `None` when the child has been waited for.
-    pub(super) fn of(child: &Child) -> Option<Self> {
-        child.id().and_then(|id| i32::try_from(id).ok()).map(|id| Self(Pid::from_raw(id)))
-    }
-
-    fn kill(&self) {
-        // Fails when nothing is left of the group, which is what is wanted.
-        let _ = killpg(self.0, Signal::SIGKILL);
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
 
 /// How a script ended, and what it wrote.
 pub(super) struct Ended {
@@ -62,27 +40,35 @@ pub(super) enum How {
     Unknown(std::io::Error),
 }
 
-/// Feeds a script its input and reads its output until it ends or `deadline`, then kills what is left of its group.
-pub(super) async fn attend(child: &mut Child, group: Group, input: Bytes, deadline: Instant) -> Ended {
+/// Feeds a script its input and reads its output until it ends or `deadline`. Kills its process group then, and what else descends from
+/// it where its time was over; what is left of it otherwise is for the caller to end.
+pub(super) async fn attend(child: &mut Child, leader: Pid, input: &[u8], deadline: Instant) -> Ended {
     let (mut stdout, mut stderr) = (Kept::default(), Kept::default());
+    let mut fed = pin!(feed(child.stdin.take(), input).fuse());
+    let (out, err) = (child.stdout.take(), child.stderr.take());
     let how = {
-        let mut fed = pin!(feed(child.stdin.take(), input).fuse());
-        let (out, err) = (child.stdout.take(), child.stderr.take());
         let mut drained = pin!(async { tokio::join!(drain(out, &mut stdout), drain(err, &mut stderr)) }.fuse());
-        let mut waited = pin!(timeout_at(deadline, child.wait()));
-        let status = loop {
-            tokio::select! {
-                status = &mut waited => break status,
-                // Fused: once they have ended they are not heard of again.
-                () = &mut fed => {}
-                _ = &mut drained => {}
+        let status = {
+            let mut waited = pin!(timeout_at(deadline, child.wait()));
+            let mut reaping = interval_at(Instant::now() + REAP_EVERY, REAP_EVERY);
+            loop {
+                tokio::select! {
+                    status = &mut waited => break status,
+                    // Fused: once they have ended they are not heard of again.
+                    () = &mut fed => {}
+                    _ = &mut drained => {}
+                    _ = reaping.tick() => tree::reap_orphans(leader),
+                }
             }
         };
         let how = match status {
             Ok(Ok(status)) => How::ByItself(status),
             Ok(Err(error)) => How::Unknown(error),
             Err(_) => {
-                group.kill();
+                kill_group(leader);
+                // By whom it was waited for until now: then the rest of them can be.
+                let _ = timeout(KILL_WAIT, child.wait()).await;
+                tree::end().await;
                 How::Killed
             }
         };
@@ -90,12 +76,14 @@ pub(super) async fn attend(child: &mut Child, group: Group, input: Bytes, deadli
         settle(&mut drained, until).await;
         how
     };
-    drop(group);
-    if matches!(how, How::Killed) {
-        // So that no process of a call is left when its outcome is there.
-        let _ = timeout(KILL_WAIT, child.wait()).await;
-    }
+    kill_group(leader);
     Ended { how, stdout, stderr }
+}
+
+/// Fails when nothing is left of the group, which is what is wanted. Its number cannot have been given to another group since its leader
+/// ended: systems go through all numbers before they use one again.
+fn kill_group(leader: Pid) {
+    let _ = killpg(leader, Signal::SIGKILL);
 }
 
 /// Waits for the end of the pipes, but not for ever.
@@ -106,9 +94,9 @@ async fn settle<T>(drained: &mut (impl FusedFuture<Output = T> + Unpin), until: 
 }
 
 /// A script that does not read its input is no error: it is told enough by its environment.
-async fn feed(stdin: Option<ChildStdin>, input: Bytes) {
+async fn feed(stdin: Option<ChildStdin>, input: &[u8]) {
     if let Some(mut stdin) = stdin {
-        let _ = stdin.write_all(&input).await;
+        let _ = stdin.write_all(input).await;
     }
 }
 

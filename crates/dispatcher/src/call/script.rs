@@ -2,54 +2,63 @@
 //!
 //! A script is executed directly, without a shell, with the arguments as configured and the event's JSON on standard input. Its
 //! environment holds `BATON_EVENT_ID`, `BATON_EVENTS_ID`, `BATON_OBJECT_ID`, `BATON_ATTEMPT`, `BATON_HANDLER` and `BATON_GENERATION`,
-//! beside a plain `PATH` and `LANG`, without which `#!/usr/bin/env python3` would not find its interpreter or read UTF-8, and nothing
-//! else. Its working directory is new, empty and its own, and is removed afterwards. It runs in a process group of its own, of which
-//! nothing is left when the call ends.
+//! beside a plain `PATH` and `LANG`, without which `#!/usr/bin/env python3` would not find its interpreter or read UTF-8, and `TMPDIR`,
+//! so that temporary files go with the working directory; nothing else. That directory is new, empty and its own, and is removed
+//! afterwards. It runs in a process group of its own, under a supervisor, and nothing is left of it when the call ends.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use baton_domain::{Outcome, Response, Verdict};
-use nix::sys::signal::Signal;
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use baton_domain::Outcome;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::process::{self, Ended, Group, How};
+use super::confinement::{Confinement, ScriptLimits, ScriptUser};
+use super::crew::{Crew, NoReport};
+use super::sandbox::Sandbox;
+use super::script_end::{self, Terms};
 use super::script_file::{self, FileProblem};
+use super::script_folder::Folder;
 use super::target::ScriptTarget;
-use super::{Call, End, Started};
+use super::wire::{Obstacle, Report, Rules, Run};
+use super::{Call, CallError, End, Started, blocking};
 
-/// The exit code that says "do not try again" (`EX_DATAERR` of sysexits.h).
-const EXIT_FOR_GOOD: i32 = 65;
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const LANG: &str = "C.UTF-8";
-/// How often and how long to wait for a file that is just being written, or that a process which is just being started holds open.
-const BUSY_TRIES: usize = 20;
-const BUSY_WAIT: Duration = Duration::from_millis(10);
-/// How often to try to remove a working directory in which a killed process may just have made a last file.
-const REMOVE_TRIES: usize = 3;
 
 /// Runs the scripts of all script handlers.
 pub(super) struct ScriptRunner {
-    root: Option<PathBuf>,
     slots: Semaphore,
+    shop: Option<Shop>,
 }
 
-/// What a run needs: the file, and a directory of its own.
-struct Place {
-    file: PathBuf,
-    directory: TempDir,
+/// What there is where scripts are run at all.
+struct Shop {
+    root: PathBuf,
+    user: Option<Arc<ScriptUser>>,
+    limits: ScriptLimits,
+    sandbox: bool,
+    folder: Arc<Folder>,
+    crew: Arc<Crew>,
+}
+
+/// Why a script did not run, or what became of it is not known.
+enum NotRun {
+    Late,
+    File { problem: String, is_unsafe: bool },
+    Directory(String),
+    Supervisor(std::io::Error),
+    Lost,
 }
 
 impl ScriptRunner {
-    pub(super) fn new(root: Option<PathBuf>, at_once: usize) -> Self {
-        Self { root, slots: Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)) }
+    pub(super) fn new(root: Option<PathBuf>, at_once: usize, confinement: Confinement) -> Result<Self, CallError> {
+        // Bad settings are found out also where no script is run.
+        let user = ScriptUser::find(confinement.user.as_deref())?;
+        let sandbox = Sandbox::find(&confinement, user.as_ref())?;
+        let shop = root.map(|root| Shop::open(root, confinement, user, sandbox)).transpose()?;
+        Ok(Self { slots: Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)), shop })
     }
 
     /// Waits for a free place, which is not part of the timeout, then runs the script.
@@ -57,167 +66,115 @@ impl ScriptRunner {
         // Never closed, so there is always a slot in the end.
         let _slot = self.slots.acquire().await;
         let started = Started::now();
-        let end = match self.run(target, call, started.clock + limit).await {
-            Ok(ended) => end(ended, limit),
-            Err(NotRun::Late) => End::retry(format!("{} could not be started within {} ms", target.path, limit.as_millis())),
-            Err(NotRun::File(problem)) if problem.is_unsafe() => End::failed(problem.to_string()),
-            Err(NotRun::File(problem)) => End::retry(problem.to_string()),
-            Err(NotRun::Directory(error)) => {
-                End::retry(format!("no working directory could be made for {}: {error}", target.path))
-            }
+        let end = match &self.shop {
+            None => End::retry(FileProblem::NoRoot.to_string()),
+            Some(shop) => match shop.run(target, call, started.clock + limit).await {
+                Ok(report) => {
+                    let terms = Terms { timeout: limit, limits: &shop.limits, sandbox: shop.sandbox };
+                    script_end::end(report, &terms)
+                }
+                Err(problem) => problem.end(&target.path, limit),
+            },
         };
         started.outcome(end)
     }
 
     /// What is wrong with a script as an operator names it.
     pub(super) async fn inspect(&self, path: &str) -> Result<(), String> {
-        let (root, path) = (self.root.clone(), path.to_owned());
-        let looked = blocking(move || script_file::inspect(root.as_deref(), &path)).await;
+        let Some(shop) = &self.shop else { return Err(FileProblem::NoRoot.to_string()) };
+        let (root, user, path) = (shop.root.clone(), shop.user.clone(), path.to_owned());
+        let looked = blocking(move || script_file::inspect(&root, &path, user.as_deref())).await;
         looked.map_err(|e| e.to_string())?.map(drop).map_err(|problem| problem.to_string())
     }
-
-    async fn run(&self, target: &ScriptTarget, call: &Call<'_>, deadline: Instant) -> Result<Ended, NotRun> {
-        let (root, path) = (self.root.clone(), target.path.clone());
-        let prepared = timeout_at(deadline, blocking(move || prepare(root.as_deref(), &path))).await;
-        let place = prepared.map_err(|_| NotRun::Late)?.map_err(NotRun::Directory)??;
-        let mut command = command(&place, target, call);
-        let mut child = start(&mut command).await.map_err(|error| NotRun::File(FileProblem::of_start(&target.path, error)))?;
-        let Some(group) = Group::of(&child) else { return Err(NotRun::Late) };
-        let ended = process::attend(&mut child, group, call.body.clone(), deadline).await;
-        remove(place.directory).await;
-        Ok(ended)
-    }
 }
 
-/// Why a script did not run.
-enum NotRun {
-    Late,
-    File(FileProblem),
-    Directory(std::io::Error),
-}
-
-impl From<FileProblem> for NotRun {
-    fn from(problem: FileProblem) -> Self {
-        Self::File(problem)
-    }
-}
-
-/// Runs what may block where it does not hold up others.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other)
-}
-
-fn prepare(root: Option<&Path>, path: &str) -> Result<Place, NotRun> {
-    let file = script_file::inspect(root, path)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix("baton-script-").permissions(Permissions::from_mode(0o700));
-    Ok(Place { file, directory: builder.tempdir().map_err(NotRun::Directory)? })
-}
-
-fn command(place: &Place, target: &ScriptTarget, call: &Call<'_>) -> Command {
-    let mut command = Command::new(&place.file);
-    command
-        .args(&target.args)
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LANG", LANG)
-        .env("BATON_EVENT_ID", call.event_id.to_string())
-        .env("BATON_EVENTS_ID", call.events_id)
-        .env("BATON_OBJECT_ID", call.object_id.text())
-        .env("BATON_ATTEMPT", call.attempt.to_string())
-        .env("BATON_HANDLER", call.handler_id.to_string())
-        .env("BATON_GENERATION", call.generation.to_string())
-        .current_dir(place.directory.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
-    command
-}
-
-async fn start(command: &mut Command) -> std::io::Result<Child> {
-    for _ in 1..BUSY_TRIES {
-        match command.spawn() {
-            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => sleep(BUSY_WAIT).await,
-            started => return started,
+impl NotRun {
+    fn end(self, path: &str, limit: Duration) -> End {
+        match self {
+            Self::Late => End::retry(format!("{path} could not be started within {} ms", limit.as_millis())),
+            Self::File { problem, is_unsafe: true } => End::failed(problem),
+            Self::File { problem, is_unsafe: false } => End::retry(problem),
+            Self::Directory(problem) => End::retry(format!("no working directory could be made for {path}: {problem}")),
+            Self::Supervisor(error) => End::retry(format!("no process could be started to watch over {path}: {error}")),
+            Self::Lost => End::retry(format!(
+                "the process that watched over {path} was killed or stopped; the script was ended with it, and what it had done by then is \
+                 not known"
+            )),
         }
     }
-    command.spawn()
 }
 
-/// What is left of the directory stays, with a word in the log, if the script made files that Baton may not remove.
-async fn remove(directory: TempDir) {
-    let path = directory.keep();
-    let shown = path.clone();
-    let removed = blocking(move || {
-        let mut removed = std::fs::remove_dir_all(&path);
-        for _ in 1..REMOVE_TRIES {
-            if removed.is_ok() {
-                break;
+impl Shop {
+    fn open(
+        root: PathBuf,
+        confinement: Confinement,
+        user: Option<ScriptUser>,
+        sandbox: Option<Sandbox>,
+    ) -> Result<Self, CallError> {
+        if confinement.user.is_none() && nix::unistd::geteuid().is_root() {
+            tracing::warn!("scripts run as root, as Baton does; BATON_SCRIPT_USER names another user for them");
+        }
+        let folder = Folder::make(user.is_some()).map_err(CallError::ScriptFolder)?;
+        let limits = confinement.limits;
+        let is_sandboxed = sandbox.is_some();
+        let rules = Rules {
+            limits: limits.clone(),
+            user: user.clone(),
+            gain_rights: confinement.gain_rights,
+            root: text(&root)?,
+            sandbox,
+            folder: text(folder.path())?,
+        };
+        let crew = Arc::new(Crew::new(confinement.supervisor, rules));
+        Ok(Self { root, user: user.map(Arc::new), limits, sandbox: is_sandboxed, folder: Arc::new(folder), crew })
+    }
+
+    async fn run(&self, target: &ScriptTarget, call: &Call<'_>, deadline: Instant) -> Result<Report, NotRun> {
+        match self.try_run(target, call, deadline).await {
+            Err(NotRun::Directory(problem)) => {
+                let folder = Arc::clone(&self.folder);
+                let restored = timeout_at(deadline, blocking(move || folder.restore())).await;
+                match restored {
+                    Ok(Ok(Ok(true))) => self.try_run(target, call, deadline).await,
+                    _ => Err(NotRun::Directory(problem)),
+                }
             }
-            std::thread::sleep(BUSY_WAIT);
-            removed = std::fs::remove_dir_all(&path);
+            other => other,
         }
-        removed
-    });
-    if let Ok(Err(error)) = removed.await {
-        tracing::warn!(path = %shown.display(), %error, "the working directory of a script could not be removed");
+    }
+
+    async fn try_run(&self, target: &ScriptTarget, call: &Call<'_>, deadline: Instant) -> Result<Report, NotRun> {
+        let run = Run {
+            path: target.path.clone(),
+            args: target.args.clone(),
+            env: environment(call),
+            limit: deadline.saturating_duration_since(Instant::now()),
+        };
+        self.crew.run(&run, &call.body).await.map_err(|reason| match reason {
+            NoReport::Lost => NotRun::Lost,
+            NoReport::NoSupervisor(error) => NotRun::Supervisor(error),
+            NoReport::NotStarted(Obstacle::Late) => NotRun::Late,
+            NoReport::NotStarted(Obstacle::Directory(problem)) => NotRun::Directory(problem),
+            NoReport::NotStarted(Obstacle::File { problem, is_unsafe }) => NotRun::File { problem, is_unsafe },
+        })
     }
 }
 
-fn end(ended: Ended, limit: Duration) -> End {
-    let Ended { how, stdout, stderr } = ended;
-    let (verdict, error, exit_code, signal) = match how {
-        How::ByItself(status) => {
-            let (verdict, error) = judge(status);
-            (verdict, error, status.code(), status.signal().map(signal_name))
-        }
-        How::Killed => {
-            let error = format!("the script did not end within {} ms and was killed", limit.as_millis());
-            (Verdict::Retry { after: None }, Some(error), None, Some(Signal::SIGKILL.as_str().to_owned()))
-        }
-        How::Unknown(error) => {
-            (Verdict::Retry { after: None }, Some(format!("how the script ended is not known: {error}")), None, None)
-        }
-    };
-    let truncated = stdout.truncated() || stderr.truncated();
-    let response = Response::Script { exit_code, signal, stdout: stdout.into_text(), stderr: stderr.into_text(), truncated };
-    End { verdict, error, response: Some(response) }
+/// A path as it is sent. One that is no text would have to be sent as something else, for nobody's sake.
+fn text(path: &Path) -> Result<String, CallError> {
+    path.to_str().map(str::to_owned).ok_or_else(|| CallError::NoText(path.to_owned()))
 }
 
-fn judge(status: ExitStatus) -> (Verdict, Option<String>) {
-    match (status.code(), status.signal()) {
-        (Some(0), _) => (Verdict::Succeeded, None),
-        (Some(EXIT_FOR_GOOD), _) => {
-            (Verdict::Failed, Some(format!("the script ended with exit code {EXIT_FOR_GOOD}, which means: do not try again")))
-        }
-        (Some(code), _) => (Verdict::Retry { after: None }, Some(format!("the script ended with exit code {code}"))),
-        (None, signal) => {
-            let name = signal.map_or_else(|| "a signal".into(), signal_name);
-            (Verdict::Retry { after: None }, Some(format!("the script was ended by {name}")))
-        }
-    }
-}
-
-fn signal_name(number: i32) -> String {
-    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_end_has_its_verdict() {
-        let judged = |raw| judge(ExitStatus::from_raw(raw));
-        let retry = Verdict::Retry { after: None };
-        assert_eq!(judged(0), (Verdict::Succeeded, None));
-        assert_eq!(judged(65 << 8).0, Verdict::Failed);
-        for code in (1..256).filter(|code| *code != 65) {
-            assert_eq!(judged(code << 8), (retry, Some(format!("the script ended with exit code {code}"))));
-        }
-        assert_eq!(judged(11), (retry, Some("the script was ended by SIGSEGV".into())));
-        assert_eq!(judged(40), (retry, Some("the script was ended by signal 40".into())));
-    }
+fn environment(call: &Call<'_>) -> Vec<(String, String)> {
+    let variables = [
+        ("PATH", PATH.to_owned()),
+        ("LANG", LANG.to_owned()),
+        ("BATON_EVENT_ID", call.event_id.to_string()),
+        ("BATON_EVENTS_ID", call.events_id.to_owned()),
+        ("BATON_OBJECT_ID", call.object_id.text()),
+        ("BATON_ATTEMPT", call.attempt.to_string()),
+        ("BATON_HANDLER", call.handler_id.to_string()),
+        ("BATON_GENERATION", call.generation.to_string()),
+    ];
+    variables.map(|(name, value)| (name.to_owned(), value)).into()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use baton_dispatcher::call::{Caller, CallerSettings};
+use baton_dispatcher::call::{Caller, CallerSettings, Confinement};
 use baton_dispatcher::{Dispatcher, DispatcherSettings};
 use baton_domain::address::AddressPolicy;
 use baton_domain::event::Publication;
@@ -98,6 +98,7 @@ impl Rig {
             policy: AddressPolicy::new([], true),
             script_root: None,
             scripts_max: 4,
+            confinement: Confinement::default(),
             user_agent: "Baton/test".into(),
         };
         let limits = DispatcherSettings {

@@ -8,7 +8,7 @@ mod wire;
 
 use std::time::Duration;
 
-use baton_dispatcher::call::{Call, Caller, CallerSettings, Target};
+use baton_dispatcher::call::{Call, Caller, CallerSettings, Confinement, Target};
 use baton_domain::address::AddressPolicy;
 use baton_domain::handler::HandlerSpec;
 use baton_domain::{EventId, GenerationNumber, HandlerId, ObjectId, OnFailure, Outcome, Response, RetryPolicy, Task};
@@ -25,6 +25,7 @@ fn caller(allowed: &[&str], loopback: bool) -> Caller {
         policy: AddressPolicy::new(allowed.iter().map(|net| net.parse().unwrap()), loopback),
         script_root: None,
         scripts_max: 1,
+        confinement: Confinement::default(),
         user_agent: "Baton/test".into(),
     })
     .unwrap()

@@ -59,13 +59,7 @@ async fn without_a_root_nothing_is_run() {
 async fn a_root_that_is_not_there_is_refused_at_the_start_and_retried_later() {
     let folder = TempDir::new().unwrap();
     let gone = folder.path().join("gone");
-    let settings = CallerSettings {
-        policy: AddressPolicy::new([], false),
-        script_root: Some(gone.clone()),
-        scripts_max: 1,
-        user_agent: "Baton/test".into(),
-    };
-    let error = Caller::new(settings).unwrap_err().to_string();
+    let error = Caller::new(settings(Some(gone.clone()), 1, confinement())).unwrap_err().to_string();
     assert!(error.contains("BATON_SCRIPT_ROOT") && error.contains(gone.to_str().unwrap()), "{error}");
     fs::create_dir(&gone).unwrap();
     let scripts = Scripts { caller: caller(Some(gone.clone()), 1), folder };

@@ -1,15 +1,20 @@
 //! Script handlers against real scripts in a folder of their own.
 
+mod cases;
+mod confine;
+mod death;
 mod files;
 mod limits;
+mod misbehaviour;
 mod runs;
+mod sandbox;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baton_dispatcher::call::{Call, Caller, CallerSettings, Target};
+use baton_dispatcher::call::{Call, Caller, CallerSettings, Confinement, SupervisorProgram, Target, supervise_if_asked};
 use baton_domain::address::AddressPolicy;
 use baton_domain::handler::HandlerSpec;
 use baton_domain::{EventId, GenerationNumber, HandlerId, ObjectId, OnFailure, Outcome, Response, RetryPolicy, Task};
@@ -32,11 +37,15 @@ impl Scripts {
     }
 
     fn at_once(scripts_max: usize) -> Self {
+        Self::confined(scripts_max, confinement())
+    }
+
+    fn confined(scripts_max: usize, confinement: Confinement) -> Self {
         let folder = TempDir::new().unwrap();
         // Whatever the umask is.
         chmod(folder.path(), 0o755);
-        let caller = caller(Some(folder.path().to_owned()), scripts_max);
-        Self { folder, caller }
+        let settings = settings(Some(folder.path().to_owned()), scripts_max, confinement);
+        Self { folder, caller: Caller::new(settings).unwrap() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -79,9 +88,25 @@ impl Scripts {
     }
 }
 
-fn caller(script_root: Option<PathBuf>, scripts_max: usize) -> Caller {
+/// The supervisors of these tests: this program once more, which is told to run this one test, and becomes a supervisor there.
+#[test]
+fn supervisor() {
+    supervise_if_asked();
+}
+
+/// As it is by default, with this program as the supervisor.
+fn confinement() -> Confinement {
+    let args = ["script::supervisor", "--exact", "--nocapture"].map(String::from).into();
+    Confinement { supervisor: SupervisorProgram { path: "/proc/self/exe".into(), args }, ..Confinement::default() }
+}
+
+fn settings(script_root: Option<PathBuf>, scripts_max: usize, confinement: Confinement) -> CallerSettings {
     let policy = AddressPolicy::new([], false);
-    Caller::new(CallerSettings { policy, script_root, scripts_max, user_agent: "Baton/test".into() }).unwrap()
+    CallerSettings { policy, script_root, scripts_max, confinement, user_agent: "Baton/test".into() }
+}
+
+fn caller(script_root: Option<PathBuf>, scripts_max: usize) -> Caller {
+    Caller::new(settings(script_root, scripts_max, confinement())).unwrap()
 }
 
 fn task(path: &str, args: &[&str]) -> Task {

@@ -13,7 +13,7 @@ async fn each_exit_code_has_its_verdict() {
         (0, Verdict::Succeeded, None),
         (1, RETRY, Some("the script ended with exit code 1")),
         (65, Verdict::Failed, Some("the script ended with exit code 65, which means: do not try again")),
-        (127, RETRY, Some("the script ended with exit code 127")),
+        (127, RETRY, Some("the script ended with exit code 127: for a shell, a command that is not there")),
     ] {
         let outcome = scripts.sh(&format!("echo out; echo err >&2; exit {code}"), AMPLE).await;
         assert_eq!((outcome.verdict, outcome.error.as_deref()), (verdict, error), "{code}");
@@ -45,7 +45,8 @@ async fn arguments_arrive_as_configured() {
 
 #[tokio::test]
 async fn the_environment_holds_batons_variables_only() {
-    let outcome = Scripts::new().sh("exec /usr/bin/env", AMPLE).await;
+    let lines = "[ \"$TMPDIR\" = \"$(pwd -P)\" ] && TMPDIR='its working directory'; exec /usr/bin/env";
+    let outcome = Scripts::new().sh(lines, AMPLE).await;
     let mut lines: Vec<_> =
         stdout(&outcome).lines().filter(|line| !line.starts_with("PWD=") && !line.starts_with("_=")).collect();
     lines.sort_unstable();
@@ -58,6 +59,7 @@ async fn the_environment_holds_batons_variables_only() {
         "BATON_OBJECT_ID=41 07",
         "LANG=C.UTF-8",
         "PATH=/usr/local/bin:/usr/bin:/bin",
+        "TMPDIR=its working directory",
     ];
     assert_eq!(lines, expected);
 }
