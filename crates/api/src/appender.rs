@@ -174,7 +174,7 @@ impl Storing {
             result = self.attempt(events).await;
         }
         if let Ok(appended) = &result {
-            self.hints.send(Hint::Appended);
+            self.hints.send(Hint::AppendedHere);
             let duplicates = appended.iter().filter(|one| one.duplicate).count();
             metrics::counter!("baton_events_accepted_total").increment((appended.len() - duplicates) as u64);
             metrics::counter!("baton_events_duplicate_total").increment(duplicates as u64);

@@ -1,8 +1,7 @@
 //! The bearer token.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
@@ -10,12 +9,15 @@ use crate::problem::{Code, Problem};
 use crate::request::discard;
 use crate::state::ApiState;
 
-/// Lets a request with the right token through.
-pub(crate) async fn require_token(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+/// The request, if it shows the right token.
+///
+/// # Errors
+/// The answer to one that does not.
+pub(crate) async fn with_token(state: &ApiState, request: Request) -> Result<Request, Response> {
     let given = bearer(request.headers());
     // Compared in a time that does not tell how much of it is right.
     if given.is_some_and(|token| bool::from(token.as_bytes().ct_eq(state.admin_token.as_bytes()))) {
-        return next.run(request).await;
+        return Ok(request);
     }
     let (detail, challenge) = match given {
         None => ("The header 'Authorization: Bearer <token>' is missing.", "Bearer realm=\"baton\""),
@@ -24,7 +26,7 @@ pub(crate) async fn require_token(State(state): State<ApiState>, request: Reques
     discard(request.into_body()).await;
     let mut response = Problem::new(Code::Unauthorized, detail).into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-    response
+    Err(response)
 }
 
 /// The token that the request shows, whether it is right or not.

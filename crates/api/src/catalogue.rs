@@ -28,7 +28,11 @@ impl CatalogueCache {
     /// When the database fails.
     pub(crate) async fn with<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Arc<Catalogue>> {
         let known = self.known.load_full();
-        if names.into_iter().all(|name| known.find(name).is_some()) { Ok(known) } else { self.fresh().await }
+        if names.into_iter().all(|name| known.find(name).is_some()) {
+            return Ok(known);
+        }
+        // Boxed, so that every publication need not carry the room for a query that hardly any makes.
+        Box::pin(self.fresh()).await
     }
 
     /// The catalogue as it is now.

@@ -1,24 +1,27 @@
 //! Every route, and what is the same for all of them.
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderValue, Method, Uri, header};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::trace::TraceLayer;
+use futures_util::FutureExt;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::auth::require_token;
+use crate::auth::with_token;
 use crate::problem::{Code, Problem};
 use crate::state::ApiState;
 use crate::{docs, openapi, routes};
+
+/// What is under here wants the token.
+const GUARDED: &str = "/v1/";
 
 /// The routes of the API: `/v1`, `/openapi.json`, `/docs`, and problems for everything else.
 ///
@@ -31,9 +34,8 @@ pub fn router(state: ApiState) -> Router {
 pub fn router_beside(state: ApiState, beside: Router) -> Router {
     let (v1, described) = v1().split_for_parts();
     let text: Arc<str> = json(&openapi::document(described)).into();
-    v1.method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(state.clone(), require_token))
-        .with_state(state)
+    let around = from_fn_with_state(state.clone(), around);
+    v1.with_state(state)
         .route(
             "/openapi.json",
             get(async move || ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text.to_string())),
@@ -42,10 +44,8 @@ pub fn router_beside(state: ApiState, beside: Router) -> Router {
         .merge(beside)
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
-        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| panicked(&*panic)))
-        .layer(from_fn(measured))
-        // What fails is logged where its reason is known.
-        .layer(TraceLayer::new_for_http().on_failure(()))
+        // One layer for all that is around a request: each of its own costs every request a copy of what is within.
+        .layer(around)
 }
 
 /// The OpenAPI document of all routes. Needs no database.
@@ -97,14 +97,31 @@ fn panicked(panic: &(dyn Any + Send)) -> Response {
     Problem::new(Code::Internal, "Baton could not do this; its log says why.").into_response()
 }
 
-/// Counts and times requests by route, method and status.
-async fn measured(path: Option<MatchedPath>, request: Request, next: Next) -> Response {
+/// What is the same for every request: the token, an answer even to a panic, and the count by route, method and status.
+async fn around(State(state): State<ApiState>, path: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
-    let response = next.run(request).await;
-    let route = path.as_ref().map_or("none", MatchedPath::as_str).to_owned();
-    let labels = [("route", route), ("method", method.to_string()), ("status", response.status().as_u16().to_string())];
-    metrics::counter!("baton_http_requests_total", &labels).increment(1);
-    metrics::histogram!("baton_http_request_seconds", &labels).record(begun.elapsed());
+    let route = path.as_ref().map_or("none", MatchedPath::as_str);
+    let answering = async {
+        if route.starts_with(GUARDED) {
+            let request = with_token(&state, request).await?;
+            Ok(next.run(request).await)
+        } else {
+            Ok(next.run(request).await)
+        }
+    };
+    let response = match AssertUnwindSafe(answering).catch_unwind().await {
+        Ok(Ok(response) | Err(response)) => response,
+        Err(panic) => panicked(&*panic),
+    };
+    count(route, &method, response.status(), begun.elapsed());
     response
+}
+
+fn count(route: &str, method: &Method, status: StatusCode, took: Duration) {
+    // What fails is logged where its reason is known.
+    tracing::debug!(route, %method, status = status.as_u16(), ms = took.as_millis(), "answered");
+    let labels = [("route", route.to_owned()), ("method", method.to_string()), ("status", status.as_u16().to_string())];
+    metrics::counter!("baton_http_requests_total", &labels).increment(1);
+    metrics::histogram!("baton_http_request_seconds", &labels).record(took);
 }

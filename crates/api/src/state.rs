@@ -1,5 +1,6 @@
 //! What every request needs.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use baton_dispatcher::call::Caller;
@@ -17,16 +18,19 @@ const TEST_CALLS_MAX: usize = 16;
 
 /// What every request needs. Cheap to clone.
 #[derive(Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<Shared>);
+
+/// What an [`ApiState`] stands for; one for all requests.
+pub struct Shared {
     pub(crate) store: Store,
     pub(crate) cache: HandlerCache,
     pub(crate) caller: Caller,
     pub(crate) vault: Vault,
     pub(crate) appender: Appender,
     pub(crate) backlog: Backlog,
-    pub(crate) admin_token: Arc<str>,
-    pub(crate) cleaner_schedule: Arc<str>,
-    pub(crate) catalogue: Arc<CatalogueCache>,
+    pub(crate) admin_token: String,
+    pub(crate) cleaner_schedule: String,
+    pub(crate) catalogue: CatalogueCache,
     pub(crate) test_calls: Arc<Semaphore>,
 }
 
@@ -55,18 +59,26 @@ impl ApiState {
     #[must_use]
     pub fn new(parts: ApiParts) -> Self {
         let ApiParts { store, cache, caller, vault, appender, backlog_max, admin_token, cleaner_schedule } = parts;
-        Self {
+        Self(Arc::new(Shared {
             backlog: Backlog::watch(store.clone(), backlog_max),
-            catalogue: Arc::new(CatalogueCache::new(store.clone())),
+            catalogue: CatalogueCache::new(store.clone()),
             test_calls: Arc::new(Semaphore::new(TEST_CALLS_MAX)),
-            admin_token: admin_token.into(),
-            cleaner_schedule: cleaner_schedule.into(),
+            admin_token,
+            cleaner_schedule,
             store,
             cache,
             caller,
             vault,
             appender,
-        }
+        }))
+    }
+}
+
+impl Deref for ApiState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
     }
 }
 

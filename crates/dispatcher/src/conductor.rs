@@ -192,6 +192,7 @@ impl Conductor {
                     }
                 }
                 hint = hints.recv() => match hint {
+                    Ok(Hint::AppendedHere) => self.feed.want_here(),
                     Ok(Hint::Appended) | Err(broadcast::error::RecvError::Lagged(_)) => self.feed.want(),
                     Ok(_) | Err(broadcast::error::RecvError::Closed) => {}
                 },

@@ -34,6 +34,8 @@ pub(crate) struct Read {
     pub what: What,
     /// Whether another owner may have recorded some of it.
     pub may_be_recorded: bool,
+    /// Whether all that may be new was appended by this process.
+    pub from_here: bool,
     version: u64,
 }
 
@@ -47,6 +49,14 @@ pub(crate) enum What {
     Rest { partition: PartitionId, key: String, after: Seq, up_to: Seq },
 }
 
+/// How far a read looked: further than the last dispatch that it brought, where it passed others over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Looked {
+    pub through: Seq,
+    /// Whether there is more behind that place.
+    pub more: bool,
+}
+
 /// Where reading stands.
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
@@ -57,6 +67,8 @@ pub(crate) struct Feed {
     with_room: VecDeque<String>,
     /// Whether there may be dispatches that were not read yet.
     wanted: bool,
+    /// Whether this process has appended some.
+    wanted_here: bool,
     /// Changes when partitions are dropped: a read that began before brings what is no longer wanted.
     version: u64,
 }
@@ -65,6 +77,11 @@ impl Feed {
     /// Says that there may be new dispatches.
     pub(crate) fn want(&mut self) {
         self.wanted = true;
+    }
+
+    /// Says that this process has appended some.
+    pub(crate) fn want_here(&mut self) {
+        self.wanted_here = true;
     }
 
     /// Starts reading partitions that were taken over.
@@ -108,7 +125,8 @@ impl Feed {
     /// What to read next, if there is anything. One read at a time: the next after [`Self::done`].
     pub(crate) fn next(&mut self) -> Option<Read> {
         let version = self.version;
-        let read = |what, may_be_recorded| Some(Read { what, may_be_recorded, version });
+        let from_here = !self.wanted;
+        let read = |what, may_be_recorded| Some(Read { what, may_be_recorded, from_here, version });
         while let Some(key) = self.with_room.pop_front() {
             if let Some(lag) = self.lagging.get(&key) {
                 let up_to = self.cursor_of(lag.partition);
@@ -122,18 +140,18 @@ impl Feed {
             }
             self.join();
         }
-        if !self.wanted || self.lagging.len() > LAGGING_KEYS {
+        if !(self.wanted || self.wanted_here) || self.lagging.len() > LAGGING_KEYS {
             return None;
         }
         let main = self.main.as_ref().filter(|line| !line.partitions.is_empty())?;
         let (what, fresh) = (What::Next(self.query(main, None)), main.fresh);
-        self.wanted = false;
+        (self.wanted, self.wanted_here) = (false, false);
         read(what, !fresh)
     }
 
     /// Notes what a read brought, after its dispatches were taken or left. `last_taken` matters for the rest of a key: what was not taken
     /// of it is read again.
-    pub(crate) fn done(&mut self, read: &Read, rows: &[FedDispatch], last_taken: Option<Seq>) {
+    pub(crate) fn done(&mut self, read: &Read, rows: &[FedDispatch], looked: Option<Looked>, last_taken: Option<Seq>) {
         let last = rows.last().map(|row| row.seq);
         match &read.what {
             What::Rest { key, .. } if rows.len() < READ_EVENTS as usize && last_taken == last => {
@@ -150,9 +168,10 @@ impl Feed {
                 }
             }
             What::Next(query) => {
-                let all = query.exhausted_by(rows);
+                let all = looked.map_or_else(|| query.exhausted_by(rows), |looked| !looked.more);
+                let reached = looked.map(|looked| looked.through).or(last);
                 if let Some(main) = &mut self.main {
-                    main.cursor = last.unwrap_or(main.cursor);
+                    main.cursor = reached.unwrap_or(main.cursor);
                     main.fresh |= all;
                 }
                 self.wanted |= !all;

@@ -49,8 +49,10 @@ pub enum Response {
         /// Headers by lower-case name; values of a repeated header joined by a comma.
         headers: BTreeMap<String, String>,
         /// The body, bytes that are not UTF-8 replaced.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         body: String,
         /// Whether there was more than is kept.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         truncated: bool,
     },
     /// A script's end.

@@ -80,7 +80,9 @@ impl ObjectId {
     /// The text within: `4107` for the number and for the string, since both name the same object.
     #[must_use]
     pub fn text(&self) -> String {
-        serde_json::from_str::<String>(&self.0).unwrap_or_else(|_| self.0.clone())
+        let is_string = self.0.starts_with('"');
+        let within = is_string.then(|| serde_json::from_str(&self.0).ok()).flatten();
+        within.unwrap_or_else(|| self.0.clone())
     }
 }
 

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use tokio::sync::{Notify, broadcast};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::link::{Link, in_time};
 
@@ -23,8 +24,10 @@ const QUIET_MAX: Duration = Duration::from_secs(3);
 /// Something happened that a periodic look would find out later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
-    /// Events were appended.
+    /// Events were appended, or sent on their way again.
     Appended,
+    /// Events were appended by this process; to others that is [`Self::Appended`].
+    AppendedHere,
     /// A run of a service was asked for.
     RunRequested,
     /// A run of a service ended.
@@ -49,6 +52,8 @@ const ALL: [(Hint, &str, u8); 6] = [
 /// Sends hints to this process's listeners at once, and to other processes through Redis, if there is one. Cheap to clone.
 #[derive(Clone)]
 pub struct Hints {
+    /// Whose hints they are, so that its own need not be taken in again.
+    sender: Uuid,
     local: broadcast::Sender<Hint>,
     outgoing: Option<Arc<Outgoing>>,
 }
@@ -63,7 +68,7 @@ struct Outgoing {
 impl Hints {
     /// Hints within this process.
     pub(crate) fn local() -> Self {
-        Self { local: broadcast::Sender::new(BEHIND_MAX), outgoing: None }
+        Self { sender: Uuid::now_v7(), local: broadcast::Sender::new(BEHIND_MAX), outgoing: None }
     }
 
     /// Hints that other processes get too, once [`run`] is under way.
@@ -76,11 +81,19 @@ impl Hints {
         // Without a listener there is nobody to tell.
         let _ = self.local.send(hint);
         if let Some(outgoing) = &self.outgoing {
+            let hint = if hint == Hint::AppendedHere { Hint::Appended } else { hint };
             let bit = ALL.iter().find(|(kind, _, _)| *kind == hint).map_or(0, |(_, _, bit)| *bit);
             if outgoing.bits.fetch_or(bit, Ordering::AcqRel) & bit == 0 {
                 outgoing.wake.notify_one();
             }
         }
+    }
+
+    /// The hint of a message, unless it is one of its own.
+    fn understood(&self, message: &str) -> Option<Hint> {
+        let (word, sender) = message.split_once(' ').unwrap_or((message, ""));
+        let hint = ALL.iter().find(|(_, w, _)| *w == word).map(|(hint, _, _)| *hint)?;
+        (sender.parse() != Ok(self.sender)).then_some(hint)
     }
 
     /// Listens from now on. A listener that fell behind gets `Lagged`, which is a hint too: look at everything.
@@ -93,16 +106,16 @@ impl Hints {
 /// Carries hints to and from Redis until `stop`.
 pub(crate) async fn run(hints: Hints, link: Link, channel: String, stop: CancellationToken) {
     let Some(outgoing) = hints.outgoing.clone() else { return };
-    let both = async { tokio::join!(send_out(&outgoing, &link, &channel), take_in(&hints.local, &link, &channel)) };
+    let both = async { tokio::join!(send_out(&outgoing, &link, &channel, hints.sender), take_in(&hints, &link, &channel)) };
     stop.run_until_cancelled(both).await;
 }
 
-async fn send_out(outgoing: &Outgoing, link: &Link, channel: &str) {
+async fn send_out(outgoing: &Outgoing, link: &Link, channel: &str, sender: Uuid) {
     loop {
         outgoing.wake.notified().await;
         let bits = outgoing.bits.swap(0, Ordering::AcqRel);
         for (_, word, _) in ALL.iter().filter(|(_, _, bit)| bits & bit != 0) {
-            let publish = redis::cmd("PUBLISH").arg(channel).arg(*word).to_owned();
+            let publish = redis::cmd("PUBLISH").arg(channel).arg(format!("{word} {sender}")).to_owned();
             let sent = link.ask(ANSWER_WITHIN, async |mut redis| publish.exec_async(&mut redis).await).await;
             if let Err(error) = sent {
                 tracing::debug!(%error, "a hint was lost");
@@ -113,10 +126,10 @@ async fn send_out(outgoing: &Outgoing, link: &Link, channel: &str) {
     }
 }
 
-async fn take_in(local: &broadcast::Sender<Hint>, link: &Link, channel: &str) {
+async fn take_in(hints: &Hints, link: &Link, channel: &str) {
     let mut is_lost = false;
     loop {
-        let error = listen(local, link, channel, &mut is_lost).await.err();
+        let error = listen(hints, link, channel, &mut is_lost).await.err();
         if !std::mem::replace(&mut is_lost, true) {
             let error = error.map_or_else(|| "the subscription was closed".to_owned(), |error| error.to_string());
             tracing::warn!(error, "no hints through Redis: what is new is found by looking until it answers again");
@@ -127,20 +140,20 @@ async fn take_in(local: &broadcast::Sender<Hint>, link: &Link, channel: &str) {
 }
 
 /// Takes hints in until the subscription is gone. `is_lost` says whether the one before it was reported as such.
-async fn listen(local: &broadcast::Sender<Hint>, link: &Link, channel: &str, is_lost: &mut bool) -> redis::RedisResult<()> {
+async fn listen(hints: &Hints, link: &Link, channel: &str, is_lost: &mut bool) -> redis::RedisResult<()> {
     let (mut questions, mut messages) = link.subscribe(ANSWER_WITHIN, channel).await?.split();
     if std::mem::replace(is_lost, false) {
         tracing::info!("hints come through Redis again");
     }
     for (hint, _, _) in ALL {
-        let _ = local.send(hint);
+        let _ = hints.local.send(hint);
     }
     loop {
         match timeout(QUIET_MAX, messages.next()).await {
             Ok(Some(message)) => {
-                let word: String = message.get_payload()?;
-                if let Some((hint, _, _)) = ALL.iter().find(|(_, w, _)| *w == word) {
-                    let _ = local.send(*hint);
+                let text: String = message.get_payload()?;
+                if let Some(hint) = hints.understood(&text) {
+                    let _ = hints.local.send(hint);
                 }
             }
             Ok(None) => return Ok(()),

@@ -1,5 +1,6 @@
 //! What every Baton program does around its work: settings, telemetry, shutdown, and the endpoint for health and metrics.
 
+pub mod allocator;
 pub mod metrics;
 pub mod ops;
 pub mod settings;

@@ -43,25 +43,26 @@ statements! {
         postgres: "
             WITH place AS (
                 UPDATE append_position SET seq = seq + $1 WHERE id = 1 RETURNING seq - $1 AS base
-            ), fresh AS MATERIALIZED (
-                SELECT place.base + r.number AS seq, r.*
-                FROM place CROSS JOIN unnest(
-                    $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::timestamptz[],
-                    $11::bigint[]
-                ) WITH ORDINALITY AS r (
-                    id, events_id, object_id, object_text, ordering_key, dt, data, idempotency_key, received_at, partition, number
-                )
             ), stored AS (
                 INSERT INTO events
                     (seq, id, events_id, object_id, object_text, ordering_key, dt, data, idempotency_key, received_at)
-                SELECT seq, id, events_id, object_id, object_text, ordering_key, dt, data, idempotency_key, received_at FROM fresh
+                SELECT place.base + r.number, r.id, r.events_id, r.object_id, r.object_text, r.ordering_key, r.dt, r.data,
+                    r.idempotency_key, r.received_at
+                FROM place CROSS JOIN unnest(
+                    $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::timestamptz[]
+                ) WITH ORDINALITY AS r (
+                    id, events_id, object_id, object_text, ordering_key, dt, data, idempotency_key, received_at, number
+                )
             ), dispatched AS (
                 INSERT INTO dispatches (seq, partition, event_seq, event_id, events_id, ordering_key, bytes, state, received_at)
-                SELECT seq, partition, seq, id, events_id, ordering_key, octet_length(data), 'pending', received_at FROM fresh
+                SELECT place.base + r.number, r.partition, place.base + r.number, r.id, r.events_id, r.ordering_key, r.bytes, 'pending',
+                    r.received_at
+                FROM place CROSS JOIN unnest($2::uuid[], $3::text[], $6::text[], $10::timestamptz[], $11::bigint[], $12::bigint[])
+                    WITH ORDINALITY AS r (id, events_id, ordering_key, received_at, partition, bytes, number)
             ), counted AS (
                 INSERT INTO tallies (events_id, shard, published, delivered, failed, unmatched)
                 SELECT t.events_id, 0, t.published, 0, 0, 0
-                FROM place CROSS JOIN unnest($12::text[], $13::bigint[]) AS t (events_id, published)
+                FROM place CROSS JOIN unnest($13::text[], $14::bigint[]) AS t (events_id, published)
                 ON CONFLICT (events_id, shard) DO UPDATE SET published = tallies.published + excluded.published
             )
             SELECT base FROM place",
@@ -149,6 +150,7 @@ impl Store {
                 tx.commit().await?;
             }
         }
+        self.tail().keep(events.into_iter().zip(&appended));
         Ok(appended)
     }
 
@@ -166,8 +168,9 @@ impl Store {
         let mut appended = Vec::with_capacity(new.len());
         append_chunks(&mut tx, &chunks(&new), &mut appended).await?;
         remember_keys(&mut tx, &new, now).await?;
-        let answers = answers(&mut tx, &fates, appended).await?;
+        let answers = answers(&mut tx, &fates, &appended).await?;
         tx.commit().await?;
+        self.tail().keep(new.into_iter().zip(&appended));
         Ok(answers)
     }
 }
@@ -199,12 +202,12 @@ fn fates(events: &[NewEvent], mut stored: HashSet<EventId>, mut keys: HashMap<St
     events.iter().map(&mut fate).collect()
 }
 
-async fn answers(tx: &mut Tx<'_>, fates: &[Fate], appended: Vec<Appended>) -> Result<Vec<Appended>> {
+async fn answers(tx: &mut Tx<'_>, fates: &[Fate], appended: &[Appended]) -> Result<Vec<Appended>> {
     let known = fates.iter().filter_map(|fate| if let Fate::Known { of, .. } = fate { Some(*of) } else { None });
     let known: Vec<_> = known.collect::<HashSet<_>>().into_iter().collect();
     let standings = if known.is_empty() { Vec::new() } else { standings(tx, &known).await? };
     let standings: HashMap<_, _> = standings.into_iter().map(|(id, seq, status)| (id, (seq, status))).collect();
-    let mut appended = appended.into_iter();
+    let mut appended = appended.iter().cloned();
     let answer = |fate: &Fate| match *fate {
         Fate::New => appended.next(),
         Fate::Known { of, duplicate } => standings.get(&of).map(|&(seq, status)| Appended { id: of, seq, status, duplicate }),
@@ -282,7 +285,8 @@ fn fresh(events: &[&NewEvent], base: i64) -> impl Iterator<Item = Appended> {
 fn append_values<'a>(events: &[&'a NewEvent]) -> Vec<Value<'a>> {
     let mut columns = event_columns(events);
     let (ids, counts) = published(events);
-    columns.extend([partitions(events), ids, counts]);
+    let bytes = Column::ints(events.iter().map(|e| e.data.len() as i64));
+    columns.extend([partitions(events), bytes, ids, counts]);
     values![events.len() as i64, columns]
 }
 

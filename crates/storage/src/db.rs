@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::conn::{CONNECT_LIMIT, Conn, FRESH, Held, Lane};
 use crate::error::{Result, StorageError};
 use crate::sql::statements;
+use crate::tail::Tail;
 
 /// How long a writer of SQLite waits for another process.
 const BUSY_LIMIT: Duration = Duration::from_secs(10);
@@ -67,6 +68,7 @@ impl fmt::Debug for StoreSettings {
 #[derive(Clone)]
 pub struct Store {
     db: Arc<Db>,
+    tail: Arc<Tail>,
 }
 
 impl fmt::Debug for Store {
@@ -105,7 +107,7 @@ impl Store {
             "sqlite" => connect_sqlite(SqliteConnectOptions::from_str(&settings.url).map_err(bad_url)?, most).await?,
             _ => return Err(StorageError::BadUrl("it must begin with postgres:// or sqlite:".into())),
         };
-        let store = Self { db: Arc::new(db) };
+        let store = Self { db: Arc::new(db), tail: Arc::default() };
         store.ping().await?;
         Ok(store)
     }
@@ -178,6 +180,11 @@ impl Store {
                 write.close().await;
             }
         }
+    }
+
+    /// What this process has appended last.
+    pub(crate) fn tail(&self) -> &Tail {
+        &self.tail
     }
 
     /// A connection that reads.

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::Store;
+use crate::by_time::narrow_events;
 use crate::conn::Tx;
 use crate::dead_letters::{DELIVERIES_OF_EVENT, DeliveryRead, StoredDelivery};
 use crate::error::{Result, StorageError};
@@ -73,13 +74,17 @@ macro_rules! unfinished {
 /// An event with its state as a whole.
 macro_rules! event_columns {
     () => {
+        event_columns!("events e LEFT JOIN results r ON r.event_id = e.id")
+    };
+    ($from:literal) => {
         concat!(
             "SELECT e.id, e.seq, e.events_id, e.object_id, e.ordering_key, e.dt, e.data, e.received_at, ",
             "r.status AS final_status, r.generation AS final_generation, r.finished_at, ",
             unfinished!("state"),
             " AS state, ",
             unfinished!("generation"),
-            " AS generation FROM events e LEFT JOIN results r ON r.event_id = e.id"
+            " AS generation FROM ",
+            $from
         )
     };
 }
@@ -181,16 +186,22 @@ impl Store {
     /// `BadCursor`.
     pub async fn search_events(&self, search: &EventSearch, page: &Page) -> Result<Paged<StoredEvent>> {
         let mut conn = self.reader().await?;
-        let mut query = Search::new(event_columns!(), conn.is_sqlite());
+        let rare = rare_finals(&search.status);
+        let (select, place) = match rare {
+            None => (event_columns!(), "e.seq"),
+            Some(_) => (event_columns!("results r JOIN events e ON e.seq = r.event_seq"), "r.event_seq"),
+        };
+        let mut query = Search::new(select, conn.is_sqlite());
         query.and_if("e.events_id = ?", search.events_id.as_deref());
         query.and_if("e.object_text = ?", search.object_id.as_deref());
         query.and_if("e.received_at >= ?", search.from);
         query.and_if("e.received_at < ?", search.to);
-        query.and_if("e.seq < ?", page.cursor::<i64>("events")?);
-        if let Some(condition) = status_condition(&search.status) {
+        narrow_events(&mut query, search.from, search.to);
+        query.and_if(&format!("{place} < ?"), page.cursor::<i64>("events")?);
+        if let Some(condition) = rare.or_else(|| status_condition(&search.status)) {
             query.plain(&condition);
         }
-        let rows = query.fetch::<EventRead>(&mut conn, "e.seq DESC", page).await?;
+        let rows = query.fetch::<EventRead>(&mut conn, &format!("{place} DESC"), page).await?;
         page.cut("events", rows, |row| row.seq).try_map(TryInto::try_into)
     }
 
@@ -211,6 +222,15 @@ impl Store {
         let rows: Vec<ExecutionRead> = self.reader().await?.fetch_all(EXECUTIONS_OF_EVENT, values![id.0]).await?;
         rows.into_iter().map(TryInto::try_into).collect()
     }
+}
+
+/// Where only final states other than `Delivered` are wanted: which results have one of them. They are few, and are walked along in the
+/// order of the list.
+fn rare_finals(wanted: &[EventStatus]) -> Option<String> {
+    let is_rare = |status: &EventStatus| matches!(status, EventStatus::Failed | EventStatus::Unmatched);
+    let words: Vec<_> = wanted.iter().map(|status| format!("'{}'", status.as_str())).collect();
+    let all_rare = !wanted.is_empty() && wanted.iter().all(is_rare);
+    all_rare.then(|| format!("r.status <> 'delivered' AND r.status IN ({})", words.join(", ")))
 }
 
 /// Which events have one of these states. Most events are delivered: those are tested one by one, in the order of the list; the rare

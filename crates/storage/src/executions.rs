@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::Store;
+use crate::by_time::narrow_executions;
 use crate::error::{Result, StorageError};
 use crate::events::object_id;
 use crate::paging::{Page, Paged};
@@ -108,6 +109,7 @@ impl Store {
         query.and_if("x.events_id = ?", search.events_id.as_deref());
         query.and_if("x.started_at >= ?", search.from);
         query.and_if("x.started_at < ?", search.to);
+        narrow_executions(&mut query, search.from, search.to);
         query.and_word("x.status", search.status.iter().map(|status| status.as_str()));
         if !search.status.is_empty() && !search.status.contains(&CallStatus::Success) {
             query.plain("x.status <> 'success'"); // to the letter of the partial index

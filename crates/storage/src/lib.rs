@@ -6,6 +6,7 @@
 
 mod append;
 mod audit;
+mod by_time;
 mod catalogue;
 mod conn;
 mod db;
@@ -30,6 +31,7 @@ mod search;
 mod service_runs;
 mod sql;
 mod stats;
+mod tail;
 mod tallies;
 mod vault;
 
@@ -55,6 +57,7 @@ pub use service_runs::{LastRuns, RunState, ServiceRun};
 #[doc(hidden)]
 pub use sql::Statement;
 pub use stats::{Backlog, StatRow};
+pub use tail::{AppendedHere, FedFromTail};
 pub use vault::{Vault, VaultError};
 
 /// Every statement with its texts for PostgreSQL and SQLite, for tests that prepare or explain them. An empty text says that the

@@ -10,7 +10,7 @@ use crate::Store;
 use crate::conn::Tx;
 use crate::dead_letters::DeliveryState;
 use crate::error::{Result, StorageError};
-use crate::sql::{Column, json, statements, values, without_nul};
+use crate::sql::{Column, Value, json, statements, values, without_nul};
 use crate::tallies::{Counts, shard_of};
 
 /// A delivery that did not succeed at once, as it is now.
@@ -147,8 +147,16 @@ statements! {
             UPDATE dispatches SET state = 'retrying', generation = r.value ->> 1
             FROM json_each($1) AS r WHERE dispatches.seq = r.value ->> 0",
     };
+    /// On PostgreSQL all that follows from calls, in one round trip, with [`FENCE`] and [`COUNT_OWNED`] before it: a function of the
+    /// schema.
+    RECORD_RESULTS = {
+        postgres: "
+            SELECT record_results($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                $23, $24)",
+        sqlite: "",
+    };
     FINISH = {
-        postgres: "DELETE FROM dispatches WHERE seq = ANY($1) RETURNING seq, event_seq",
+        postgres: "",
         sqlite: "DELETE FROM dispatches WHERE seq IN (SELECT value FROM json_each($1)) RETURNING seq, event_seq",
     };
     PUT_DELIVERIES = {
@@ -183,13 +191,7 @@ statements! {
             WHERE (seq, handler_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1))",
     };
     LOG = {
-        postgres: "
-            INSERT INTO executions (id, event_id, seq, events_id, object_id, handler_id, handler_name, priority, generation, attempt,
-                status, started_at, duration_ms, error, response, retry_at)
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bigint[],
-                $9::bigint[], $10::bigint[], $11::text[], $12::timestamptz[], $13::bigint[], $14::text[], $15::text[],
-                $16::timestamptz[])
-            ON CONFLICT (id) DO NOTHING",
+        postgres: "",
         sqlite: "
             INSERT INTO executions (id, event_id, seq, events_id, object_id, handler_id, handler_name, priority, generation, attempt,
                 status, started_at, duration_ms, error, response, retry_at)
@@ -199,14 +201,7 @@ statements! {
             ON CONFLICT (id) DO NOTHING",
     };
     CONCLUDE = {
-        postgres: concat!(
-            "INSERT INTO results (event_id, event_seq, status, generation, finished_at)
-             SELECT r.event_id, r.event_seq, ", final_status!("r.event_id", "r.status"), ", r.generation, r.finished_at
-             FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::timestamptz[])
-                AS r (event_id, event_seq, status, generation, finished_at)
-             WHERE ", is_over!("r.event_id", "r.event_seq"),
-            " ON CONFLICT (event_id) DO NOTHING RETURNING event_id, status"
-        ),
+        postgres: "",
         sqlite: concat!(
             "INSERT INTO results (event_id, event_seq, status, generation, finished_at)
              SELECT unhex(r.value ->> 0), r.value ->> 1, ", final_status!("unhex(r.value ->> 0)", "(r.value ->> 2)"), ",
@@ -218,7 +213,7 @@ statements! {
     };
     /// Dead letters that were replayed while their dispatch was under way have done their duty when it ends.
     CLEAR_REPLAYED = {
-        postgres: "DELETE FROM deliveries WHERE seq = ANY($1) AND replayed_at IS NOT NULL",
+        postgres: "",
         sqlite: "DELETE FROM deliveries WHERE seq IN (SELECT value FROM json_each($1)) AND replayed_at IS NOT NULL",
     };
 }
@@ -235,7 +230,20 @@ impl Store {
         if record.is_empty() {
             return Ok(());
         }
+        match self.record_once(dispatcher, record, false).await {
+            // Some of it is stored already: the answer to an earlier call was lost.
+            Err(error) if error.is_unique_violation() => self.record_once(dispatcher, record, true).await,
+            other => other,
+        }
+    }
+
+    async fn record_once(&self, dispatcher: Uuid, record: &Record, repeated: bool) -> Result<()> {
         let mut conn = self.recorder().await?;
+        let only_results = record.retries.is_empty() && record.settled.is_empty() && record.started.is_empty();
+        if only_results && !conn.is_sqlite() {
+            let held: Option<(bool,)> = conn.fetch_optional(RECORD_RESULTS, results(dispatcher, record, repeated)?).await?;
+            return if held == Some((true,)) { Ok(()) } else { Err(StorageError::Fenced) };
+        }
         let mut tx = conn.begin().await?;
         if !holds(&mut tx, dispatcher, record).await? {
             tx.rollback().await?;
@@ -250,12 +258,37 @@ impl Store {
             let (seqs, generations): (Vec<_>, Vec<_>) = record.started.iter().map(|(seq, number)| (seq.0, number.0)).unzip();
             tx.execute(START, values![vec![Column::ints(seqs), Column::ints(generations)]]).await?;
         }
-        if !record.executions.is_empty() {
-            tx.execute(LOG, values![execution_columns(&record.executions)?]).await?;
+        if tx.is_sqlite() {
+            if !record.executions.is_empty() {
+                tx.execute(LOG, values![execution_columns(&record.executions)?]).await?;
+            }
+            finish(&mut tx, dispatcher, &record.finished).await?;
+        } else {
+            let _: Option<(bool,)> = tx.fetch_optional(RECORD_RESULTS, results(dispatcher, record, repeated)?).await?;
         }
-        finish(&mut tx, dispatcher, &record.finished).await?;
         tx.commit().await
     }
+}
+
+impl Record {
+    fn touched(&self) -> BTreeSet<i64> {
+        let named = self.partitions.iter().chain(self.finished.iter().map(|f| &f.partition));
+        named.map(|p| i64::from(p.0)).collect()
+    }
+}
+
+/// The values of [`RECORD_RESULTS`].
+fn results(dispatcher: Uuid, record: &Record, repeated: bool) -> Result<Vec<Value<'_>>> {
+    let finished: BTreeMap<_, _> = record.finished.iter().map(|f| (f.seq.0, f)).collect();
+    let each = || finished.values();
+    let mut columns = execution_columns(&record.executions)?;
+    columns.extend([
+        Column::ints(finished.keys().copied()),
+        Column::texts(each().map(|f| f.status.as_str())),
+        Column::ints(each().map(|f| f.generation.map(|number| number.0))),
+        Column::instants(each().map(|f| f.finished_at)),
+    ]);
+    Ok(values![dispatcher, Column::ints(record.touched()), shard_of(dispatcher), repeated, columns])
 }
 
 /// Whether the dispatcher may write about these partitions.
@@ -264,8 +297,7 @@ async fn holds(tx: &mut Tx<'_>, dispatcher: Uuid, record: &Record) -> Result<boo
     if alive.is_none() {
         return Ok(false);
     }
-    let named = record.partitions.iter().chain(record.finished.iter().map(|f| &f.partition));
-    let partitions: BTreeSet<_> = named.map(|p| i64::from(p.0)).collect();
+    let partitions = record.touched();
     let wanted = partitions.len() as i64;
     let owned: Option<(i64,)> = tx.fetch_optional(COUNT_OWNED, values![dispatcher, Column::ints(partitions)]).await?;
     Ok(owned == Some((wanted,)))

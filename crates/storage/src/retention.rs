@@ -17,9 +17,10 @@ mod logs;
 
 use baton_domain::limits::IDEMPOTENCY_HOURS;
 use chrono::{DateTime, TimeDelta, Utc};
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 use crate::Store;
+use crate::by_time::first_id_of;
 use crate::conn::{Readable, Tx};
 use crate::error::Result;
 use crate::sql::{Statement, Value, statements};
@@ -200,11 +201,6 @@ fn behind<T>(rows: &[T], full: usize, at: impl Fn(&T) -> At) -> Option<Place> {
     rows.last().filter(|_| rows.len() >= full).map(|row| Place(at(row)))
 }
 
-/// The smallest id that was made at this instant or later.
-fn first_id_of(instant: DateTime<Utc>) -> Uuid {
-    Builder::from_unix_timestamp_millis(instant.timestamp_millis().try_into().unwrap_or(0), &[0; 10]).into_uuid()
-}
-
 /// For a transaction of a sweep, before everything else.
 async fn lightly(tx: &mut Tx<'_>) -> Result<()> {
     if !tx.is_sqlite() {
@@ -224,21 +220,4 @@ async fn look<T: Readable>(store: &Store, statement: Statement, values: Vec<Valu
     let rows = tx.fetch_all(statement, values).await?;
     tx.rollback().await?;
     Ok(rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_of_an_instant_or_later_do_not_sort_before_its_first() {
-        let instant = DateTime::from_timestamp_millis(1_795_000_000_123).unwrap();
-        let of = |millis: i64, rest: u8| {
-            Builder::from_unix_timestamp_millis((instant.timestamp_millis() + millis) as u64, &[rest; 10]).into_uuid()
-        };
-        let first = first_id_of(instant);
-        assert!(of(-1, 255) < first && first <= of(0, 0) && first < of(0, 255) && first < of(1, 0));
-        assert_eq!(first_id_of(DateTime::<Utc>::MIN_UTC), first_id_of(DateTime::UNIX_EPOCH));
-        assert!(first_id_of(DateTime::UNIX_EPOCH) < Uuid::now_v7());
-    }
 }

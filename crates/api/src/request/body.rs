@@ -96,7 +96,7 @@ impl<S: Sync> FromRequest<S> for NoBody {
 pub(crate) async fn read_json(request: Request, types: &[&str], limit: usize) -> Result<Bytes, Problem> {
     let (head, body) = request.into_parts();
     if let Err(problem) = check_type(&head.headers, types) {
-        discard(body).await;
+        Box::pin(discard(body)).await;
         return Err(problem);
     }
     read(body, limit).await
@@ -143,7 +143,7 @@ async fn read_all(body: axum::body::Body, limit: usize) -> Result<Bytes, Problem
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| Problem::new(Code::BadRequest, format!("The body cannot be read: {error}.")))?;
         if first.len() + all.len() + chunk.len() > limit {
-            discard(axum::body::Body::from_stream(chunks)).await;
+            Box::pin(discard(axum::body::Body::from_stream(chunks))).await;
             return Err(Problem::new(
                 Code::BodyTooLarge,
                 format!("The body is larger than the {limit} bytes that this path takes."),

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use baton_runtime::allocator::FRUGAL;
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
@@ -103,7 +104,7 @@ impl Crew {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let mut command = Command::new(&self.program.path);
-        command.args(&self.program.args).env_clear().env(ASKED, "1");
+        command.args(&self.program.args).env_clear().env(ASKED, "1").env(FRUGAL.0, FRUGAL.1);
         // In Baton's directory, since the script root may be named from there. It says what went wrong where Baton does.
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
         let process = command.spawn()?;

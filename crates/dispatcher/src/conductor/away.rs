@@ -1,7 +1,7 @@
 //! Objects that are put away: nothing of them can run now, so that the places of their dispatches are all that stays in memory. They are
 //! woken, read back from the database, when a retry is due, a hold is released, or an event comes that something could be done with.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use baton_domain::{PartitionId, Seq};
@@ -20,6 +20,8 @@ struct Away {
     /// What was read of it since its waking began, with the generation that is recorded for it.
     arrived: Vec<(FedDispatch, Option<Arc<Compiled>>)>,
     waking: bool,
+    /// Whether something of it may be recorded, and has to be read back too.
+    may_be_recorded: bool,
 }
 
 /// The objects that are put away.
@@ -45,7 +47,7 @@ impl AwayObjects {
         self.objects.len() < AWAY_KEYS
     }
 
-    pub(super) fn drop_partitions(&mut self, of: &std::collections::HashSet<PartitionId>) {
+    pub(super) fn drop_partitions(&mut self, of: &HashSet<PartitionId>) {
         let dispatches = &mut self.dispatches;
         self.objects.retain(|_, away| {
             let stays = !of.contains(&away.partition);
@@ -83,12 +85,13 @@ impl Conductor {
             let (partition, seqs): (_, VecDeque<Seq>) =
                 (object.partition, object.queue.chains().map(|chain| chain.seq).collect());
             self.objects.remove(&key);
+            let mut may_be_recorded = false;
             for seq in &seqs {
                 self.put_body_aside(*seq);
-                self.dispatches.remove(seq);
+                may_be_recorded |= self.dispatches.remove(seq).is_none_or(|dispatch| dispatch.called || dispatch.retrying);
             }
             self.away.dispatches += seqs.len();
-            self.away.objects.insert(key, Away { partition, seqs, arrived: Vec::new(), waking: false });
+            self.away.objects.insert(key, Away { partition, seqs, arrived: Vec::new(), waking: false, may_be_recorded });
         }
     }
 
@@ -111,6 +114,7 @@ impl Conductor {
             self.away.objects.get_key_value(key).map(|(key, _)| Arc::clone(key)).zip(self.away.objects.get_mut(key))?;
         if nothing_to_do {
             away.seqs.push_back(row.seq);
+            away.may_be_recorded |= brought.progress.contains_key(&row.seq);
             self.away.dispatches += 1;
         } else {
             let under = row.generation.and_then(|number| brought.generations.get(&number));
@@ -132,13 +136,16 @@ impl Conductor {
     /// Reads back the next objects that are to be woken.
     pub(super) fn wake_next(&mut self) {
         while self.away.wakes < WAKES && self.has_room_for_bodies() && !self.stopping {
-            let (mut keys, mut seqs) = (Vec::new(), Vec::new());
+            let (mut keys, mut seqs, mut recorded) = (Vec::new(), Vec::new(), HashSet::<Seq>::new());
             while seqs.len() < WAKE_EVENTS
                 && let Some(key) = self.away.to_wake.pop_front()
             {
                 let Some(away) = self.away.objects.get(&key) else { continue };
                 let part = away.seqs.len().min(WAKE_EVENTS - seqs.len());
                 seqs.extend(away.seqs.range(..part));
+                if away.may_be_recorded {
+                    recorded.extend(away.seqs.range(..part));
+                }
                 keys.push((key, part));
             }
             if keys.is_empty() {
@@ -147,7 +154,10 @@ impl Conductor {
             self.away.wakes += 1;
             let (store, shelf, outbox) = (self.tools.store.clone(), self.tools.shelf.clone(), self.tools.outbox.clone());
             tokio::spawn(async move {
-                let brought = async { complete(&store, &shelf, store.load_dispatches(&seqs).await?, true).await };
+                let brought = async {
+                    let rows = store.load_dispatches(&seqs).await?;
+                    complete(&store, &shelf, rows, |row| recorded.contains(&row.seq)).await
+                };
                 let brought = brought.await;
                 let _ = outbox.send(Message::Woken { keys, brought });
             });

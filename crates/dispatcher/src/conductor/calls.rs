@@ -238,7 +238,9 @@ impl Conductor {
 
     /// Ends a delivery whose handler is not in the live generation any more.
     pub(super) fn skip_gone(&mut self, seq: Seq, handler: HandlerId) {
-        let Some(dispatch) = self.dispatches.get(&seq) else { return };
+        let Some(dispatch) = self.dispatches.get_mut(&seq) else { return };
+        // Not called, but something of it is recorded from now on.
+        dispatch.called = true;
         let delivery = self.objects.get(&dispatch.key).and_then(|object| object.queue.chain(seq)?.delivery(handler));
         let attempts = delivery.map_or(0, |delivery| delivery.attempts);
         let mut change = Change::new(dispatch.partition, Arc::clone(&dispatch.key));

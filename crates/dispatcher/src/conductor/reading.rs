@@ -4,19 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use baton_domain::{EventId, GenerationNumber, Seq};
-use baton_storage::{FedDispatch, Progress, Store};
+use baton_storage::{AppendedHere, FedDispatch, Progress, Store};
 
 use tokio::time::Instant;
 
 use super::{Conductor, Message};
 use crate::compiled::{Compiled, Shelf};
-use crate::feed::{Read, What};
+use crate::feed::{Looked, Read, What};
 use crate::settings::{DATABASE_PAUSE, IN_MEMORY_TIMES, READ_EVENTS, WINDOW_BYTES, WINDOW_EVENTS};
 
 /// What a read brought.
 #[derive(Default)]
 pub(crate) struct Brought {
     pub rows: Vec<FedDispatch>,
+    /// How far it looked, where it says so.
+    pub looked: Option<Looked>,
     /// What an owner before has recorded of them.
     pub progress: HashMap<Seq, Vec<Progress>>,
     /// The generations that their chains began under.
@@ -70,7 +72,7 @@ impl Conductor {
                 break;
             }
         }
-        self.feed.done(&read, &brought.rows, last_taken);
+        self.feed.done(&read, &brought.rows, brought.looked, last_taken);
     }
 
     /// Loads bodies that were put aside.
@@ -86,13 +88,27 @@ impl Conductor {
 }
 
 async fn bring(store: &Store, shelf: &Shelf, read: &Read) -> baton_storage::Result<Brought> {
+    if let What::Next(query) = &read.what
+        && !read.may_be_recorded
+    {
+        let looked = |through, more| Some(Looked { through, more });
+        match store.appended_here(query) {
+            AppendedHere::Some(fed) => {
+                return Ok(Brought { looked: looked(fed.through, fed.more), rows: fed.rows, ..Brought::default() });
+            }
+            AppendedHere::Nothing if read.from_here => {
+                return Ok(Brought { looked: looked(query.after, false), ..Brought::default() });
+            }
+            AppendedHere::Nothing | AppendedHere::Unknown => {}
+        }
+    }
     let rows = match &read.what {
         What::Next(query) | What::Joining(query) => store.read_dispatches(query).await?,
         What::Rest { partition, key, after, up_to } => {
             store.read_key_backlog(*partition, key, *after, *up_to, READ_EVENTS).await?
         }
     };
-    complete(store, shelf, rows, read.may_be_recorded).await
+    complete(store, shelf, rows, |_| read.may_be_recorded).await
 }
 
 /// Adds to dispatches what is recorded of them, if anything may be, and the generations that their chains began under.
@@ -100,11 +116,12 @@ pub(super) async fn complete(
     store: &Store,
     shelf: &Shelf,
     rows: Vec<FedDispatch>,
-    may_be_recorded: bool,
+    may_be_recorded: impl Fn(&FedDispatch) -> bool,
 ) -> baton_storage::Result<Brought> {
     let mut brought = Brought { rows, ..Brought::default() };
-    if may_be_recorded && !brought.rows.is_empty() {
-        let of: Vec<(Seq, EventId)> = brought.rows.iter().map(|row| (row.seq, row.event_id)).collect();
+    let of: Vec<(Seq, EventId)> =
+        brought.rows.iter().filter(|row| may_be_recorded(row)).map(|row| (row.seq, row.event_id)).collect();
+    if !of.is_empty() {
         for progress in store.recorded_progress(&of).await? {
             brought.progress.entry(progress.seq).or_default().push(progress);
         }

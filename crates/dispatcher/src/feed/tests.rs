@@ -38,7 +38,7 @@ fn up_to_date(at: i64) -> Feed {
     let mut feed = Feed::default();
     feed.acquire(partitions(0..32));
     let read = feed.next().unwrap();
-    feed.done(&read, &rows(at..=at), Some(Seq(at)));
+    feed.done(&read, &rows(at..=at), None, Some(Seq(at)));
     assert!(feed.next().is_none());
     feed
 }
@@ -51,10 +51,10 @@ fn what_was_there_before_may_be_recorded_until_everything_has_been_read_once() {
     let full = i64::from(READ_EVENTS);
     let first = feed.next().unwrap();
     assert!(first.may_be_recorded && query(&first).after == Seq(0) && query(&first).partitions.len() == 64);
-    feed.done(&first, &rows(1..=full), Some(Seq(full)));
+    feed.done(&first, &rows(1..=full), None, Some(Seq(full)));
     let second = feed.next().unwrap();
     assert!(second.may_be_recorded && query(&second).after == Seq(full));
-    feed.done(&second, &rows(full + 1..=full + 1), Some(Seq(full + 1)));
+    feed.done(&second, &rows(full + 1..=full + 1), None, Some(Seq(full + 1)));
     assert!(feed.next().is_none());
     feed.want();
     assert!(!feed.next().unwrap().may_be_recorded);
@@ -66,7 +66,7 @@ fn a_hint_during_a_read_leads_to_another() {
     feed.want();
     let read = feed.next().unwrap();
     feed.want();
-    feed.done(&read, &[], None);
+    feed.done(&read, &[], None, None);
     assert!(feed.next().is_some());
 }
 
@@ -77,10 +77,10 @@ fn partitions_that_were_taken_over_are_read_up_to_the_cursor_and_join_it() {
     let full = i64::from(READ_EVENTS);
     let joining = feed.next().unwrap();
     assert!(joining.may_be_recorded && query(&joining).up_to == Some(Seq(5000)) && query(&joining).partitions.len() == 32);
-    feed.done(&joining, &rows(1..=full), Some(Seq(full)));
+    feed.done(&joining, &rows(1..=full), None, Some(Seq(full)));
     let more = feed.next().unwrap();
     assert_eq!((query(&more).after, query(&more).up_to), (Seq(full), Some(Seq(5000))));
-    feed.done(&more, &rows(4000..=4000), Some(Seq(4000)));
+    feed.done(&more, &rows(4000..=4000), None, Some(Seq(4000)));
     let joined = feed.next().unwrap();
     assert_eq!((query(&joined).after, query(&joined).up_to, query(&joined).partitions.len()), (Seq(5000), None, 64));
     // The owner before may have recorded what lies behind the cursor.
@@ -94,14 +94,14 @@ fn a_partition_with_more_than_its_part_of_a_read_is_read_on() {
     // Far fewer than a read may bring, but all of one partition: the others may have been cut at its last.
     let part: Vec<_> = (1..=49).map(|seq| row(seq, 40, "client/1")).collect();
     let joining = feed.next().unwrap();
-    feed.done(&joining, &part, Some(Seq(49)));
+    feed.done(&joining, &part, None, Some(Seq(49)));
     let more = feed.next().unwrap();
     assert_eq!((query(&more).after, query(&more).up_to), (Seq(49), Some(Seq(5000))));
-    feed.done(&more, &part[..48], Some(Seq(48)));
+    feed.done(&more, &part[..48], None, Some(Seq(48)));
     let joined = feed.next().unwrap();
     assert_eq!((query(&joined).after, query(&joined).partitions.len()), (Seq(5000), 63));
     let cut: Vec<_> = (5001..=5032).map(|seq| row(seq, 40, "client/1")).collect();
-    feed.done(&joined, &cut, Some(Seq(5032)));
+    feed.done(&joined, &cut, None, Some(Seq(5032)));
     let on = feed.next().unwrap();
     assert!(on.may_be_recorded && query(&on).after == Seq(5032));
 }
@@ -115,7 +115,7 @@ fn a_key_that_lags_is_passed_over_and_read_when_it_has_room() {
     feed.want();
     let next = feed.next().unwrap();
     assert_eq!(query(&next).except_keys, ["client/1"]);
-    feed.done(&next, &[row(150, 2, "client/2")], Some(Seq(150)));
+    feed.done(&next, &[row(150, 2, "client/2")], None, Some(Seq(150)));
     assert!(feed.next().is_none());
 
     feed.has_room("client/1");
@@ -124,13 +124,13 @@ fn a_key_that_lags_is_passed_over_and_read_when_it_has_room() {
     let What::Rest { after, up_to, .. } = &rest.what else { panic!("{rest:?}") };
     assert_eq!((*after, *up_to), (Seq(90), Seq(150)));
     // Not all that was read had room: the rest of it is read again.
-    feed.done(&rest, &rows(91..=99), Some(Seq(93)));
+    feed.done(&rest, &rows(91..=99), None, Some(Seq(93)));
     assert!(feed.lags("client/1") && feed.next().is_none());
     feed.has_room("client/1");
     let rest = feed.next().unwrap();
     let What::Rest { after, .. } = &rest.what else { panic!("{rest:?}") };
     assert_eq!(*after, Seq(93));
-    feed.done(&rest, &rows(94..=99), Some(Seq(99)));
+    feed.done(&rest, &rows(94..=99), None, Some(Seq(99)));
     assert!(!feed.lags("client/1"));
 }
 
@@ -158,6 +158,6 @@ fn too_many_lagging_keys_pause_reading_until_they_have_room() {
     assert!(feed.next().is_none());
     feed.has_room("client/7");
     let rest = feed.next().unwrap();
-    feed.done(&rest, &[], None);
+    feed.done(&rest, &[], None, None);
     assert!(matches!(feed.next().unwrap().what, What::Next(_)));
 }

@@ -39,10 +39,16 @@ async fn every_kind_of_hint_reaches_both_processes() {
     for kind in KINDS {
         one.cache.hints().send(kind);
         assert_eq!(near.try_recv(), Ok(kind), "at once in the process that sent it");
-        within(LATE, "the hint", async { while far.recv().await != Ok(kind) {} }).await;
-        // What it sent comes back to the sender too.
-        within(LATE, "the hint", async { while near.recv().await != Ok(kind) {} }).await;
+        assert_eq!(within(LATE, "the hint", far.recv()).await, Ok(kind));
     }
+    // What it sent has come round before this, and is not heard of again.
+    two.cache.hints().send(Hint::Pauses);
+    assert_eq!(within(LATE, "the other's hint", near.recv()).await, Ok(Hint::Pauses));
+    // What was appended by one process is not what others have in memory.
+    one.cache.hints().send(Hint::AppendedHere);
+    assert_eq!(near.try_recv(), Ok(Hint::AppendedHere));
+    assert_eq!(far.recv().await, Ok(Hint::Pauses));
+    assert_eq!(within(LATE, "the hint", far.recv()).await, Ok(Hint::Appended));
 }
 
 #[tokio::test]
@@ -74,7 +80,9 @@ async fn a_burst_travels_as_one_message() {
     let mut words = Vec::new();
     while words.last().map(String::as_str) != Some("run-requested") {
         let message = within(SOON, "the last message", messages.next()).await.unwrap();
-        words.push(message.get_payload::<String>().unwrap());
+        let text = message.get_payload::<String>().unwrap();
+        // Behind the word stands whose it is.
+        words.push(text.split_once(' ').unwrap().0.to_owned());
     }
     assert_eq!(words, ["appended", "run-requested"]);
 }

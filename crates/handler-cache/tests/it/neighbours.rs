@@ -19,7 +19,9 @@ async fn two_prefixes_do_not_see_each_other() {
     mine.publish(3).await;
     mine.cache.hints().send(Hint::Appended);
     theirs.publish(1).await;
-    // The neighbour's own hint came round by Redis: what was sent before it on the other channel would have come as well.
+    let mut redis = there.redis().await;
+    redis::cmd("PUBLISH").arg(there.channel()).arg("generation").exec_async(&mut redis).await.unwrap();
+    // A hint for the neighbour came by Redis: what was sent before it on the other channel would have come as well.
     let mut heard = Vec::new();
     while heard.iter().filter(|hint| **hint == Hint::Generation).count() < 2 {
         heard.push(baton_testkit::within(LATE, "the hint to come round", hints.recv()).await.unwrap());

@@ -3,9 +3,10 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Ages, At, BATCH_ROWS, Place, Removed, Swept, behind, first_id_of, lightly, look};
+use super::{Ages, At, BATCH_ROWS, Place, Removed, Swept, behind, lightly, look};
 use crate::Store;
 use crate::append::LOCK_POSITION;
+use crate::by_time::first_id_of;
 use crate::conn::Tx;
 use crate::error::Result;
 use crate::sql::{Column, statements, values};

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{Ages, At, Place, Removed, Swept, behind, first_id_of, lightly, look};
+use super::{Ages, At, Place, Removed, Swept, behind, lightly, look};
 use crate::Store;
+use crate::by_time::first_id_of;
 use crate::error::Result;
 use crate::sql::{Column, Statement, Value, statements, values};
 

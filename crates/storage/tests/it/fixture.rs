@@ -1,5 +1,7 @@
 //! A fresh store, and events to put into it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use baton_domain::{
     CallStatus, EventId, EventStatus, Execution, ExecutionId, GenerationNumber, HandlerId, NewEvent, ObjectId, PartitionId, Seq,
 };
@@ -115,10 +117,18 @@ pub(crate) fn after(seconds: i64) -> DateTime<Utc> {
     now() + TimeDelta::seconds(seconds)
 }
 
+/// An id as it would have been made at this instant, behind all that were made at it before.
+pub(crate) fn id_made_at(instant: DateTime<Utc>) -> Uuid {
+    static MADE: AtomicU64 = AtomicU64::new(0);
+    let mut rest = [0; 10];
+    rest[2..].copy_from_slice(&MADE.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    uuid::Builder::from_unix_timestamp_millis(instant.timestamp_millis().unsigned_abs(), &rest).into_uuid()
+}
+
 /// An event of this client.
 pub(crate) fn event(client: i64) -> NewEvent {
     NewEvent {
-        id: EventId::generate(),
+        id: EventId(id_made_at(now())),
         events_id: "clients.create".into(),
         object_id: ObjectId::from_json(&client.to_string()).unwrap(),
         ordering_key: format!("client/{client}"),
@@ -152,7 +162,7 @@ pub(crate) fn page(limit: u16) -> Page {
 /// A call of the handler for the dispatch.
 pub(crate) fn execution(of: &FedDispatch, handler: i64, attempt: u32, status: CallStatus) -> Execution {
     Execution {
-        id: ExecutionId::generate(),
+        id: ExecutionId(id_made_at(now())),
         event_id: of.event_id,
         seq: of.seq,
         events_id: of.events_id.clone(),

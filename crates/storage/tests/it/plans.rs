@@ -26,10 +26,7 @@ const HOT: &[(&str, &str, &str)] = &[
     ("OPEN_DELIVERIES", "bigint[]", "{n}"),
     ("LOCK_DISPATCHES", "bigint[]", "{n}"),
     ("START", "bigint[], bigint[]", "{n}, {n}"),
-    ("FINISH", "bigint[]", "{n}"),
     ("SETTLE", "bigint[], bigint[]", "{n}, {n}"),
-    ("CONCLUDE", "uuid[], bigint[], text[], bigint[], timestamptz[]", "{id}, {n}, {t}, {n}, {at}"),
-    ("CLEAR_REPLAYED", "bigint[]", "{n}"),
     ("KNOWN_KEYS", "text[], timestamptz", "{t}, '2026-11-24T10:00:00Z'"),
     ("STANDINGS", "uuid[]", "{id}"),
 ];
@@ -99,6 +96,46 @@ async fn postgres_plans(url: &str, belief: &str) {
     }
 }
 
+/// What a function runs cannot be explained from outside; what it has read can be counted. It is called often enough to get plans of either
+/// kind, each time with dispatches of its own.
+async fn recording_reads_by_index(url: &str, belief: &str) {
+    const PLACES: i64 = 300;
+    let options: PgConnectOptions = url.parse().unwrap();
+    let mut pg = PgConnection::connect_with(&options.options(hot_settings().iter().copied())).await.unwrap();
+    let dispatcher = "00000000-0000-0000-0000-0000000000aa";
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "BEGIN; INSERT INTO instances VALUES ('{dispatcher}', 'dispatcher', 'd', now(), now(), false, 0);
+         UPDATE partitions SET owner = '{dispatcher}'"
+    )))
+    .execute(&mut pg)
+    .await
+    .unwrap();
+    for round in 0..8 {
+        let first = 20_001 + round * PLACES;
+        let call = format!(
+            "SELECT record_results('{dispatcher}', (SELECT array_agg(p) FROM generate_series(0::bigint, 63) AS p), 1, {},
+                array_agg(gen_random_uuid()), array_agg(lpad(to_hex(n), 32, '0')::uuid), array_agg(n), array_agg('clients.create'::text),
+                array_agg('1'::text), array_agg(1::bigint), array_agg('h'::text), array_agg(1::bigint), array_agg(1::bigint), array_agg(1::bigint), array_agg('fail'::text),
+                array_agg(now()), array_agg(1::bigint), array_agg('x'::text), array_agg(NULL::text), array_agg(NULL::timestamptz),
+                array_agg(n), array_agg('failed'::text), array_agg(1::bigint), array_agg(now()))
+             FROM generate_series({first}::bigint, {}) AS n",
+            round > 4,
+            first + PLACES - 1
+        );
+        let row = sqlx::raw_sql(AssertSqlSafe(call)).fetch_one(&mut pg).await.unwrap();
+        assert!(row.get::<bool, _>(0));
+    }
+    let read = "SELECT relname::text, seq_scan, coalesce(idx_tup_fetch, 0) FROM pg_stat_xact_user_tables";
+    let tables: Vec<(String, i64, i64)> = sqlx::query_as(read).fetch_all(&mut pg).await.unwrap();
+    for (table, scans, fetched) in tables {
+        assert!(!LARGE.contains(&&*table) || scans == 0, "recording reads all of {table} ({belief})");
+        assert!(fetched <= 8 * PLACES * 5, "recording fetched {fetched} rows of {table} ({belief})");
+    }
+    let left: (i64,) = sqlx::query_as("SELECT count(*) FROM dispatches").fetch_one(&mut pg).await.unwrap();
+    assert_eq!(left.0, 40_000 - 8 * PLACES);
+    pg.execute("ROLLBACK").await.unwrap();
+}
+
 async fn postgres_plan(pg: &mut PgConnection, (name, types, values): &(&str, &str, &str), mode: &str, around: u32) -> String {
     let text = by_name()[name].postgres.trim();
     let prepare = format!("SET plan_cache_mode = {mode}; DEALLOCATE ALL; PREPARE s ({types}) AS {text}");
@@ -132,6 +169,7 @@ async fn on_postgres_with_true_estimates() {
     }
     pg.execute("ANALYZE").await.unwrap();
     postgres_plans(f.database.url(), "analysed when full").await;
+    recording_reads_by_index(f.database.url(), "analysed when full").await;
 }
 
 /// What the planner believes after a quiet night, when the load comes back.
@@ -157,6 +195,7 @@ async fn on_postgres_with_the_estimates_of_empty_queues() {
         }
     }
     postgres_plans(f.database.url(), "analysed when empty").await;
+    recording_reads_by_index(f.database.url(), "analysed when empty").await;
 }
 
 const SQLITE_ROWS: &[&str] = &[

@@ -3,7 +3,7 @@
 use baton_domain::{CallStatus, EventId, EventStatus, ExecutionId, GenerationNumber, HandlerId, NewEvent, ObjectId};
 use baton_storage::{DeadLetterSearch, DeliveryState, EventSearch, ExecutionSearch, Page, Paged, Record, Result, StorageError};
 
-use crate::fixture::{Fixture, after, delivery, dies, ends, event, execution, now, on_both, page};
+use crate::fixture::{Fixture, after, delivery, dies, ends, event, execution, id_made_at, now, on_both, page};
 
 on_both!(
     events_by_every_filter,
@@ -13,6 +13,7 @@ on_both!(
     dead_letters_by_every_filter,
     pages_lead_through_equal_instants,
     cursors_of_others_are_refused,
+    spans_of_time_are_found_whole,
 );
 
 /// Every item of a list, read in pages of so many.
@@ -242,5 +243,38 @@ async fn cursors_of_others_are_refused(f: Fixture) {
         let refused = f.store.search_dead_letters(&DeadLetterSearch::default(), &page).await;
         assert!(matches!(refused, Err(StorageError::BadCursor)));
         assert!(matches!(f.store.list_generations(&page).await, Err(StorageError::BadCursor)));
+    }
+}
+
+/// Events and executions of hours that lie apart, each in its own: what a search narrows to must leave out none of them, also where
+/// neighbours were stored in another order than they were received in.
+async fn spans_of_time_are_found_whole(f: Fixture) {
+    let owner = f.owner().await;
+    let at = |minutes: i64| after(60 * minutes);
+    let minutes = [0, 61, 60, 59, 200, 120, 121, 300];
+    let events: Vec<_> = minutes
+        .iter()
+        .zip(1..)
+        .map(|(m, n)| NewEvent { id: EventId(id_made_at(at(*m))), received_at: at(*m), ..event(n) })
+        .collect();
+    let seqs: Vec<_> = f.append(&events).await.iter().map(|a| a.seq).collect();
+    let fed = f.store.load_dispatches(&seqs).await.unwrap();
+    let mut record = ends(&fed, EventStatus::Delivered);
+    // The id is made when the call has ended, half an hour after it began.
+    record.executions.extend(fed.iter().zip(minutes).map(|(of, m)| baton_domain::Execution {
+        id: ExecutionId(id_made_at(at(m + 30))),
+        started_at: at(m),
+        ..execution(of, 9, 1, CallStatus::Success)
+    }));
+    f.store.record(owner, &record).await.unwrap();
+    for (from, to) in [(0, 1), (59, 62), (60, 61), (100, 250), (201, 400), (301, 500), (-500, -1), (-500, 500)] {
+        let wanted = minutes.iter().filter(|m| (from..to).contains(*m)).count();
+        let (from, to) = (Some(at(from)), Some(at(to)));
+        let search = EventSearch { from, to, ..EventSearch::default() };
+        assert_eq!(f.store.search_events(&search, &page(50)).await.unwrap().items.len(), wanted, "{from:?} {to:?}");
+        let search = EventSearch { events_id: Some("clients.create".into()), ..search };
+        assert_eq!(f.store.search_events(&search, &page(50)).await.unwrap().items.len(), wanted, "{from:?} {to:?}");
+        let search = ExecutionSearch { handler_id: Some(HandlerId(9)), from, to, ..ExecutionSearch::default() };
+        assert_eq!(f.store.search_executions(&search, &page(50)).await.unwrap().items.len(), wanted, "{from:?} {to:?}");
     }
 }
