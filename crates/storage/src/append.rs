@@ -29,6 +29,25 @@ pub struct Appended {
     pub duplicate: bool,
 }
 
+/// What SQLite does for an append, statement by statement, sent at once: each of them sent alone would wake two threads. $1 says how many,
+/// $2 has the events, $3 their partitions, $4 how many of each type. Answers with the place before the first.
+macro_rules! append_rows {
+    () => {
+        "UPDATE append_position SET seq = seq + $1 WHERE id = 1;
+        INSERT INTO events (seq, id, events_id, object_id, object_text, ordering_key, dt, data, idempotency_key, received_at)
+            SELECT (SELECT seq - $1 FROM append_position WHERE id = 1) + j.key + 1, unhex(j.value ->> 0), j.value ->> 1, j.value ->> 2,
+                j.value ->> 3, j.value ->> 4, j.value ->> 5, j.value ->> 6, j.value ->> 7, j.value ->> 8
+            FROM jsonb_each($2) AS j;
+        INSERT INTO dispatches (seq, partition, event_seq, event_id, events_id, ordering_key, bytes, state, received_at)
+            SELECT e.seq, j.value, e.seq, e.id, e.events_id, e.ordering_key, octet_length(e.data), 'pending', e.received_at
+            FROM json_each($3) AS j CROSS JOIN events e ON e.seq = (SELECT seq - $1 FROM append_position WHERE id = 1) + j.key + 1;
+        INSERT INTO tallies (events_id, shard, published, delivered, failed, unmatched)
+            SELECT j.value ->> 0, 0, j.value ->> 1, 0, 0, 0 FROM jsonb_each($4) AS j WHERE true
+            ON CONFLICT (events_id, shard) DO UPDATE SET published = tallies.published + excluded.published;
+        SELECT seq - $1 FROM append_position WHERE id = 1"
+    };
+}
+
 statements! {
     /// The lock that whoever appends takes first and holds until the commit.
     LOCK_POSITION = {
@@ -66,31 +85,10 @@ statements! {
                 ON CONFLICT (events_id, shard) DO UPDATE SET published = tallies.published + excluded.published
             )
             SELECT base FROM place",
-        sqlite: "",
+        sqlite: concat!("BEGIN IMMEDIATE; ", append_rows!(), "; COMMIT"),
     };
-    INSERT_EVENTS = {
-        postgres: "",
-        sqlite: "
-            INSERT INTO events (seq, id, events_id, object_id, object_text, ordering_key, dt, data, idempotency_key, received_at)
-            SELECT $1 + j.key + 1, unhex(j.value ->> 0), j.value ->> 1, j.value ->> 2, j.value ->> 3, j.value ->> 4, j.value ->> 5,
-                j.value ->> 6, j.value ->> 7, j.value ->> 8
-            FROM json_each($2) AS j",
-    };
-    /// Dispatches of the events just stored, each with its partition.
-    INSERT_DISPATCHES = {
-        postgres: "",
-        sqlite: "
-            INSERT INTO dispatches (seq, partition, event_seq, event_id, events_id, ordering_key, bytes, state, received_at)
-            SELECT e.seq, j.value, e.seq, e.id, e.events_id, e.ordering_key, octet_length(e.data), 'pending', e.received_at
-            FROM json_each($2) AS j CROSS JOIN events e ON e.seq = $1 + j.key + 1",
-    };
-    COUNT_PUBLISHED = {
-        postgres: "",
-        sqlite: "
-            INSERT INTO tallies (events_id, shard, published, delivered, failed, unmatched)
-            SELECT j.value ->> 0, 0, j.value ->> 1, 0, 0, 0 FROM json_each($1) AS j WHERE true
-            ON CONFLICT (events_id, shard) DO UPDATE SET published = tallies.published + excluded.published",
-    };
+    /// The same within a transaction.
+    APPEND_ROWS = { postgres: "", sqlite: append_rows!() };
     /// Which keys are remembered, and the events they stand for.
     KNOWN_KEYS = {
         postgres: "SELECT key, event_id FROM idempotency_keys WHERE key = ANY($1) AND created_at > $2",
@@ -104,7 +102,7 @@ statements! {
             ON CONFLICT (key) DO UPDATE SET event_id = excluded.event_id, created_at = excluded.created_at",
         sqlite: "
             INSERT INTO idempotency_keys (key, event_id, created_at)
-            SELECT j.value ->> 0, unhex(j.value ->> 1), $1 FROM json_each($2) AS j WHERE true
+            SELECT j.value ->> 0, unhex(j.value ->> 1), $1 FROM jsonb_each($2) AS j WHERE true
             ON CONFLICT (key) DO UPDATE SET event_id = excluded.event_id, created_at = excluded.created_at",
     };
 }
@@ -140,9 +138,9 @@ impl Store {
         let chunks = chunks(&events);
         let mut appended = Vec::with_capacity(events.len());
         match chunks.as_slice() {
-            [chunk] if !conn.is_sqlite() => {
-                let place: Option<(i64,)> = conn.fetch_optional(APPEND, append_values(chunk)).await?;
-                appended.extend(fresh(chunk, base(place)?));
+            [chunk] => {
+                let place: Vec<(i64,)> = conn.fetch_all(APPEND, append_values(chunk, conn.is_sqlite())).await?;
+                appended.extend(fresh(chunk, base(&place)?));
             }
             _ => {
                 let mut tx = conn.begin().await?;
@@ -251,24 +249,16 @@ fn chunks<'a, 'e>(events: &'a [&'e NewEvent]) -> Vec<&'a [&'e NewEvent]> {
 
 async fn append_chunks(tx: &mut Tx<'_>, chunks: &[&[&NewEvent]], appended: &mut Vec<Appended>) -> Result<()> {
     for chunk in chunks {
-        let place = if tx.is_sqlite() {
-            let place: Option<(i64,)> = tx.fetch_optional(ADVANCE, values![chunk.len() as i64]).await?;
-            let (base, rows) = (base(place)?, event_columns(chunk));
-            let (ids, counts) = published(chunk);
-            tx.execute(INSERT_EVENTS, values![base, rows]).await?;
-            tx.execute(INSERT_DISPATCHES, values![base, partitions(chunk)]).await?;
-            tx.execute(COUNT_PUBLISHED, values![vec![ids, counts]]).await?;
-            base
-        } else {
-            base(tx.fetch_optional(APPEND, append_values(chunk)).await?)?
-        };
+        let statement = if tx.is_sqlite() { APPEND_ROWS } else { APPEND };
+        let place: Vec<(i64,)> = tx.fetch_all(statement, append_values(chunk, tx.is_sqlite())).await?;
+        let place = base(&place)?;
         appended.extend(fresh(chunk, place));
     }
     Ok(())
 }
 
-fn base(place: Option<(i64,)>) -> Result<i64> {
-    place.map(|(base,)| base).ok_or_else(|| StorageError::corrupt("append_position has no row"))
+fn base(place: &[(i64,)]) -> Result<i64> {
+    place.first().map(|(base,)| *base).ok_or_else(|| StorageError::corrupt("append_position has no row"))
 }
 
 fn fresh(events: &[&NewEvent], base: i64) -> impl Iterator<Item = Appended> {
@@ -281,13 +271,15 @@ fn fresh(events: &[&NewEvent], base: i64) -> impl Iterator<Item = Appended> {
     (base + 1..).zip(events).map(appended)
 }
 
-/// The values of [`APPEND`].
-fn append_values<'a>(events: &[&'a NewEvent]) -> Vec<Value<'a>> {
-    let mut columns = event_columns(events);
-    let (ids, counts) = published(events);
+/// The values of [`APPEND`] and [`APPEND_ROWS`].
+fn append_values<'a>(events: &[&'a NewEvent], sqlite: bool) -> Vec<Value<'a>> {
+    let (count, mut columns, (ids, counts)) = (events.len() as i64, event_columns(events), published(events));
+    if sqlite {
+        return values![count, columns, partitions(events), vec![ids, counts]];
+    }
     let bytes = Column::ints(events.iter().map(|e| e.data.len() as i64));
     columns.extend([partitions(events), bytes, ids, counts]);
-    values![events.len() as i64, columns]
+    values![count, columns]
 }
 
 /// The columns of `events`, without the place.

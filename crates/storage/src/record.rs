@@ -127,12 +127,19 @@ statements! {
     /// That the dispatcher has not been fenced; and nobody can fence it, take its partitions or record in its name before the commit.
     FENCE = {
         postgres: "SELECT CAST(1 AS bigint) FROM instances WHERE id = $1 AND NOT fenced FOR NO KEY UPDATE",
-        sqlite: "SELECT CAST(1 AS bigint) FROM instances WHERE id = $1 AND NOT fenced",
+        sqlite: "",
     };
     /// A statement of its own: it has to see what was committed while the one above waited.
     COUNT_OWNED = {
         postgres: "SELECT count(*) FROM partitions WHERE owner = $1 AND partition = ANY($2)",
-        sqlite: "SELECT count(*) FROM partitions WHERE owner = $1 AND partition IN (SELECT value FROM json_each($2))",
+        sqlite: "",
+    };
+    /// Both at once, since each statement that is sent alone wakes two threads; no row of the first where it is fenced.
+    HOLDS = {
+        postgres: "",
+        sqlite: "
+            SELECT CAST(1 AS bigint) FROM instances WHERE id = $1 AND NOT fenced;
+            SELECT count(*) FROM partitions WHERE owner = $1 AND partition IN (SELECT value FROM json_each($2))",
     };
     /// Which dispatches are unfinished; they stay so until the commit.
     LOCK_DISPATCHES = {
@@ -145,7 +152,7 @@ statements! {
             FROM unnest($1::bigint[], $2::bigint[]) AS r (seq, generation) WHERE d.seq = r.seq",
         sqlite: "
             UPDATE dispatches SET state = 'retrying', generation = r.value ->> 1
-            FROM json_each($1) AS r WHERE dispatches.seq = r.value ->> 0",
+            FROM jsonb_each($1) AS r WHERE dispatches.seq = r.value ->> 0",
     };
     /// On PostgreSQL all that follows from calls, in one round trip, with [`FENCE`] and [`COUNT_OWNED`] before it: a function of the
     /// schema.
@@ -154,10 +161,6 @@ statements! {
             SELECT record_results($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
                 $23, $24)",
         sqlite: "",
-    };
-    FINISH = {
-        postgres: "",
-        sqlite: "DELETE FROM dispatches WHERE seq IN (SELECT value FROM json_each($1)) RETURNING seq, event_seq",
     };
     PUT_DELIVERIES = {
         postgres: "
@@ -175,7 +178,7 @@ statements! {
                 state, attempts, next_attempt_at, last_error, updated_at)
             SELECT value ->> 0, value ->> 1, unhex(value ->> 2), value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                 value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13
-            FROM json_each($1) WHERE true
+            FROM jsonb_each($1) WHERE true
             ON CONFLICT (seq, handler_id) DO UPDATE SET
                 handler_name = excluded.handler_name, generation = excluded.generation, state = excluded.state,
                 attempts = excluded.attempts, next_attempt_at = excluded.next_attempt_at, last_error = excluded.last_error,
@@ -188,17 +191,19 @@ statements! {
             WHERE v.seq = r.seq AND v.handler_id = r.handler_id",
         sqlite: "
             DELETE FROM deliveries
-            WHERE (seq, handler_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each($1))",
+            WHERE (seq, handler_id) IN (SELECT value ->> 0, value ->> 1 FROM jsonb_each($1))",
     };
-    LOG = {
+    /// Stores calls ($1) and removes the dispatches that have ended ($2).
+    LOG_AND_FINISH = {
         postgres: "",
         sqlite: "
             INSERT INTO executions (id, event_id, seq, events_id, object_id, handler_id, handler_name, priority, generation, attempt,
                 status, started_at, duration_ms, error, response, retry_at)
             SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                 value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15
-            FROM json_each($1) WHERE true
-            ON CONFLICT (id) DO NOTHING",
+            FROM jsonb_each($1) WHERE true
+            ON CONFLICT (id) DO NOTHING;
+            DELETE FROM dispatches WHERE seq IN (SELECT value FROM json_each($2)) RETURNING seq, event_seq",
     };
     CONCLUDE = {
         postgres: "",
@@ -206,7 +211,7 @@ statements! {
             "INSERT INTO results (event_id, event_seq, status, generation, finished_at)
              SELECT unhex(r.value ->> 0), r.value ->> 1, ", final_status!("unhex(r.value ->> 0)", "(r.value ->> 2)"), ",
                 r.value ->> 3, r.value ->> 4
-             FROM json_each($1) AS r
+             FROM jsonb_each($1) AS r
              WHERE ", is_over!("unhex(r.value ->> 0)", "r.value ->> 1"),
             " ON CONFLICT (event_id) DO NOTHING RETURNING event_id, status"
         ),
@@ -259,10 +264,7 @@ impl Store {
             tx.execute(START, values![vec![Column::ints(seqs), Column::ints(generations)]]).await?;
         }
         if tx.is_sqlite() {
-            if !record.executions.is_empty() {
-                tx.execute(LOG, values![execution_columns(&record.executions)?]).await?;
-            }
-            finish(&mut tx, dispatcher, &record.finished).await?;
+            log_and_finish(&mut tx, dispatcher, record).await?;
         } else {
             let _: Option<(bool,)> = tx.fetch_optional(RECORD_RESULTS, results(dispatcher, record, repeated)?).await?;
         }
@@ -293,12 +295,16 @@ fn results(dispatcher: Uuid, record: &Record, repeated: bool) -> Result<Vec<Valu
 
 /// Whether the dispatcher may write about these partitions.
 async fn holds(tx: &mut Tx<'_>, dispatcher: Uuid, record: &Record) -> Result<bool> {
+    let partitions = record.touched();
+    let wanted = partitions.len() as i64;
+    if tx.is_sqlite() {
+        let found: Vec<(i64,)> = tx.fetch_all(HOLDS, values![dispatcher, Column::ints(partitions)]).await?;
+        return Ok(found == [(1,), (wanted,)]);
+    }
     let alive: Option<(i64,)> = tx.fetch_optional(FENCE, values![dispatcher]).await?;
     if alive.is_none() {
         return Ok(false);
     }
-    let partitions = record.touched();
-    let wanted = partitions.len() as i64;
     let owned: Option<(i64,)> = tx.fetch_optional(COUNT_OWNED, values![dispatcher, Column::ints(partitions)]).await?;
     Ok(owned == Some((wanted,)))
 }
@@ -364,12 +370,10 @@ fn execution_columns(executions: &[Execution]) -> Result<Vec<Column<'_>>> {
     ])
 }
 
-async fn finish(tx: &mut Tx<'_>, dispatcher: Uuid, finished: &[Finished]) -> Result<()> {
-    let finished: BTreeMap<_, _> = finished.iter().map(|f| (f.seq.0, f)).collect();
-    if finished.is_empty() {
-        return Ok(());
-    }
-    let removed: Vec<(i64, i64)> = tx.fetch_all(FINISH, values![Column::ints(finished.keys().copied())]).await?;
+async fn log_and_finish(tx: &mut Tx<'_>, dispatcher: Uuid, record: &Record) -> Result<()> {
+    let finished: BTreeMap<_, _> = record.finished.iter().map(|f| (f.seq.0, f)).collect();
+    let values = values![execution_columns(&record.executions)?, Column::ints(finished.keys().copied())];
+    let removed: Vec<(i64, i64)> = tx.fetch_all(LOG_AND_FINISH, values).await?;
     // Of several dispatches of one event the last one's status counts. What was not removed was counted before.
     let removed: BTreeMap<_, _> = removed.into_iter().collect();
     let ended: BTreeMap<_, _> =

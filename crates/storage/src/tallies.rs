@@ -22,7 +22,7 @@ statements! {
                 unmatched = tallies.unmatched + excluded.unmatched",
         sqlite: "
             INSERT INTO tallies (events_id, shard, published, delivered, failed, unmatched)
-            SELECT value ->> 0, $1, 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($2) WHERE true
+            SELECT value ->> 0, $1, 0, value ->> 1, value ->> 2, value ->> 3 FROM jsonb_each($2) WHERE true
             ON CONFLICT (events_id, shard) DO UPDATE SET
                 delivered = tallies.delivered + excluded.delivered, failed = tallies.failed + excluded.failed,
                 unmatched = tallies.unmatched + excluded.unmatched",

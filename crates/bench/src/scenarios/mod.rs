@@ -43,6 +43,7 @@ macro_rules! scenarios {
 
 scenarios! {
     "single", "an event a request, one handler, in every set-up", true, throughput::single;
+    "crowded", "the same from 256 connections", true, throughput::single_crowded;
     "stage", "five handlers in one stage", true, throughput::one_stage;
     "stages", "five handlers in five stages", true, throughput::five_stages;
     "batch", "100 events a request, one handler", true, throughput::batch;

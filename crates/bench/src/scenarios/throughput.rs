@@ -43,6 +43,14 @@ fn thousandths(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
+/// The same with more connections than the machine can be busy with: what one commit carries grows with them, and the cost of a commit for
+/// each event falls.
+pub(crate) async fn single_crowded(plan: Plan) -> Result<Figures> {
+    single(Plan { connections: CROWD, ..plan }).await
+}
+
+const CROWD: usize = 256;
+
 pub(crate) async fn one_stage(plan: Plan) -> Result<Figures> {
     let mut figures = five(plan, Chain::OneStage(5), "relay, 5 posts at once", Way::AtOnce).await?;
     figures.goal(SetUp::OneProcess.name(), DELIVERIES, Goal::ratio_from(0.6, 0.87));

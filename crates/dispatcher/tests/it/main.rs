@@ -4,6 +4,7 @@
 mod away;
 mod breaker;
 mod chain;
+mod document;
 mod generations;
 mod http;
 mod lanes;

@@ -4,6 +4,7 @@ mod answers;
 mod connections;
 mod policy;
 mod server;
+mod spellings;
 mod wire;
 
 use std::time::Duration;

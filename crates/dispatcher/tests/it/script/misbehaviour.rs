@@ -9,8 +9,8 @@ use baton_domain::Verdict;
 
 use super::cases::{CASES, Case, Ends};
 use super::*;
+use crate::document::assert_stands_in_security;
 
-const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/security.md");
 const HEAD: &str = "| kind | what it does | what Baton says | ends | processes, files, descriptors left |";
 
 /// What happened to one of them.
@@ -73,16 +73,7 @@ async fn scripts_that_misbehave_leave_nothing() {
     }
     let problems: Vec<_> = rows.iter().filter_map(|row| row.problem.as_deref()).collect();
     assert!(problems.is_empty(), "{}", problems.join("\n"));
-    let document = fs::read_to_string(DOCUMENT).unwrap_or_default();
-    let after = document.lines().skip_while(|line| *line != HEAD).skip(2);
-    let documented: Vec<_> = after.take_while(|line| line.starts_with('|')).collect();
-    let printed: Vec<_> = rows.iter().map(|row| row.line.as_str()).collect();
-    let other: Vec<_> = printed.iter().filter(|line| !documented.contains(line)).copied().collect();
-    assert!(
-        documented == printed,
-        "docs/security.md has another table; of what is printed above it lacks:\n{}",
-        other.join("\n")
-    );
+    assert_stands_in_security(HEAD, &rows.iter().map(|row| row.line.as_str()).collect::<Vec<_>>());
 }
 
 async fn examine(case: &'static Case, number: usize) -> Row {
