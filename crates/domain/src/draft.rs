@@ -52,7 +52,9 @@ pub enum SecretChange {
     Clear,
     /// A new one made by Baton, shown once.
     Generate,
-    /// This one: `whsec_` and base64 of 24 to 64 bytes.
+    /// A new key pair made by Baton, of which the public half is shown.
+    GeneratePair,
+    /// This one: `whsec_` and base64 of 24 to 64 bytes, or `whsk_` and that of an Ed25519 key.
     Set(String),
 }
 
@@ -235,15 +237,21 @@ fn check_headers(
 }
 
 fn check_secret(errors: &mut FieldErrors, secret: &SecretChange, task: Option<&Task>) {
-    if matches!(secret, SecretChange::Set(_) | SecretChange::Generate) && matches!(task, Some(Task::Script { .. })) {
+    let signs = matches!(secret, SecretChange::Set(_) | SecretChange::Generate | SecretChange::GeneratePair);
+    if signs && matches!(task, Some(Task::Script { .. })) {
         errors.push("secret", "signs HTTP requests; a script has none");
     }
     if let SecretChange::Set(secret) = secret {
         let base64 = |b: u8| b.is_ascii_alphanumeric() || b == b'+' || b == b'/';
-        let bytes = secret.strip_prefix("whsec_").map(|key| key.trim_end_matches('=')).filter(|key| key.bytes().all(base64));
+        let key = |prefix| secret.strip_prefix(prefix).map(|key| key.trim_end_matches('=')).filter(|key| key.bytes().all(base64));
         // 24 to 64 bytes are 32 to 86 characters of base64 (Standard Webhooks, "Signature scheme").
-        if !bytes.is_some_and(|key| (32..=86).contains(&key.len()) && key.len() % 4 != 1) {
-            errors.push("secret", "must be 'whsec_' and the base64 of 24 to 64 random bytes, or \"generate\"");
+        let symmetric = key("whsec_").is_some_and(|key| (32..=86).contains(&key.len()) && key.len() % 4 != 1);
+        // A seed of 32 bytes, alone or with its public key.
+        let pair = key("whsk_").is_some_and(|key| matches!(key.len(), 43 | 86));
+        if !symmetric && !pair {
+            let must = "must be 'whsec_' and the base64 of 24 to 64 random bytes, 'whsk_' and that of an Ed25519 key, \"generate\" or \
+                        \"generate_ed25519\"";
+            errors.push("secret", must);
         }
     }
 }
@@ -326,6 +334,8 @@ mod tests {
         for bad in ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS!"] {
             assert_eq!(secret(bad), ["secret"], "{bad}");
         }
+        assert!(secret("whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=").is_empty());
+        assert_eq!(secret("whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), ["secret"]);
         let script = HandlerForm { task: Some(Task::Script { path: "a.sh".into(), args: vec![] }), ..form() };
         assert_eq!(refused(HandlerForm { secret: SecretChange::Generate, ..script }), ["secret"]);
     }

@@ -133,8 +133,11 @@ pub struct Sealed(pub String);
 /// A signing secret, sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningSecret {
-    /// `whsec_…`, sealed.
+    /// `whsec_…` or `whsk_…`, sealed.
     pub sealed: Sealed,
+    /// `whpk_…`: what receivers check the signatures of a key pair with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
     /// Until when it signs, when another has taken its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_until: Option<DateTime<Utc>>,

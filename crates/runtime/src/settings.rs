@@ -129,7 +129,7 @@ pub struct SecretKeyArgs {
 /// What clients of the API prove themselves with.
 #[derive(Debug, Clone, Args)]
 pub struct AdminArgs {
-    /// The token of the API and the console. The embedded default makes one at its first start, in baton-data/admin-token.
+    /// The token of the API. The embedded default makes one at its first start, in baton-data/admin-token.
     #[arg(long, env = "BATON_ADMIN_TOKEN", value_name = "BATON_ADMIN_TOKEN", hide_env_values = true)]
     pub admin_token: Option<Secret>,
 }

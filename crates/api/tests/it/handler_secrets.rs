@@ -52,6 +52,28 @@ on_both! {
 }
 
 on_both! {
+    async fn of_a_key_pair_the_public_half_is_shown_and_nothing_else(app) {
+        let created = app.handler(URL, json!({"secret": "generate_ed25519"})).await;
+        let [(secret, _)] = &secrets(&app, &created).await[..] else { panic!("one") };
+        assert!(secret.starts_with("whsk_") && !created.to_string().contains(&secret[5..]), "{created}");
+        let first = created["public_keys"][0].as_str().unwrap();
+        assert!(first.starts_with("whpk_") && created.get("secret").is_none(), "{created}");
+        let path = format!("/v1/handlers/{}", created["id"]);
+        let given = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+        let rotated = app.patch(&path, &json!({"secret": given})).await.ok();
+        assert_eq!(rotated["public_keys"], json!(["whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", first]));
+        // What was read can be sent back.
+        let mut again = app.get(&path).await.ok();
+        again["notes"] = json!("n");
+        assert_eq!(app.put(&path, &again).await.ok()["public_keys"], rotated["public_keys"]);
+        let twice = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2CdYbGd7/1aYLqESvSS7CzEREnFaXsyaRlwO6wDHK5/YA==";
+        let refused = app.patch(&path, &json!({"secret": twice})).await.problem(422, "validation_failed");
+        assert!(refused.to_string().contains("does not belong to its seed"), "{refused}");
+        assert_eq!(app.patch(&path, &json!({"secret": null})).await.ok().get("public_keys"), None);
+    }
+}
+
+on_both! {
     async fn the_same_secret_and_value_again_change_nothing(app) {
         let created = app.handler(URL, json!({"secret": SECRET, "headers": {"x-key": "k"}})).await;
         app.restart().await;

@@ -17,6 +17,7 @@ mod on_failure;
 mod one_shot;
 mod openapi;
 mod operation;
+mod printed_scripts;
 mod rig;
 mod settings;
 mod shutdown;

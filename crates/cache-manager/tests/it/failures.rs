@@ -24,7 +24,7 @@ fn stranger() -> Vault {
 }
 
 fn signed(name: &str, vault: &Vault) -> NewHandler {
-    let secrets = vec![SigningSecret { sealed: vault.seal("whsec_x"), valid_until: None }];
+    let secrets = vec![SigningSecret { sealed: vault.seal("whsec_x"), public_key: None, valid_until: None }];
     NewHandler { secrets, ..handler(name, 10) }
 }
 

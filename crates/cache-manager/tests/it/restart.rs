@@ -105,7 +105,7 @@ async fn secrets_are_reported_and_not_shown(site: Site) {
     let _manager = site.started().await;
     let mut edit = created;
     edit.spec.headers.insert("x-api-key".into(), site.vault.seal("hunter2"));
-    edit.spec.secrets.push(SigningSecret { sealed: site.vault.seal("whsec_hunter3"), valid_until: None });
+    edit.spec.secrets.push(SigningSecret { sealed: site.vault.seal("whsec_hunter3"), public_key: None, valid_until: None });
     let mut edit = site.update(&edit).await;
     let fields = async || {
         let changes = site.restart().await.changes;

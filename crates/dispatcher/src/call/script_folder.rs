@@ -12,6 +12,7 @@ use nix::libc::{O_DIRECTORY, O_NOFOLLOW};
 use nix::unistd::geteuid;
 
 const PREFIX: &str = "baton-scripts-";
+const SUPERVISOR: &str = "supervisor-";
 /// How often to try for a folder of which another process believes that it is a dead one's.
 const TRIES: usize = 16;
 /// How often and how long a supervisor whose process is gone waits for its lock to go too.
@@ -79,7 +80,16 @@ pub(super) fn mode(shared: bool) -> u32 {
 
 /// The folder of a supervisor, by its process id.
 pub(super) fn of_supervisor(folder: &Path, process: u32) -> PathBuf {
-    folder.join(format!("supervisor-{process}"))
+    folder.join(format!("{SUPERVISOR}{process}"))
+}
+
+/// Whether nothing is in a folder but those of supervisors: somebody else's may have a name that begins alike.
+fn holds_supervisors_alone(folder: &Path) -> bool {
+    let is_supervisors = |name: &str| name.strip_prefix(SUPERVISOR).is_some_and(|process| process.parse::<u32>().is_ok());
+    let all = |mut entries: fs::ReadDir| {
+        entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(is_supervisors)))
+    };
+    fs::read_dir(folder).is_ok_and(all)
 }
 
 /// Locks a folder; `None` when another process has it, or it is gone by now.
@@ -104,6 +114,7 @@ fn sweep(parent: &Path) -> io::Result<()> {
             continue;
         }
         if let Ok(Some(_lock)) = lock(&entry.path())
+            && holds_supervisors_alone(&entry.path())
             && let Err(error) = remove(&entry.path())
         {
             tracing::warn!(path = %entry.path().display(), %error, "what a killed process left of its scripts could not be removed");
@@ -230,15 +241,18 @@ mod tests {
         let (dead, alive, other) =
             (parent.path().join("baton-scripts-a"), parent.path().join("baton-scripts-b"), parent.path().join("mine"));
         for folder in [&dead, &alive, &other] {
-            fs::create_dir_all(folder.join("run-0/deep")).unwrap();
+            fs::create_dir_all(of_supervisor(folder, 7).join("run-0/deep")).unwrap();
         }
+        // An operator's, which happens to be called alike.
+        let root = parent.path().join("baton-scripts-of-ours/root");
+        fs::create_dir_all(&root).unwrap();
         let held = lock(&alive).unwrap().unwrap();
         sweep(parent.path()).unwrap();
         assert!(!dead.exists() && alive.exists() && other.exists());
         assert!(lock(&alive).unwrap().is_none());
         drop(held);
         sweep(parent.path()).unwrap();
-        assert!(!alive.exists() && other.exists());
+        assert!(!alive.exists() && other.exists() && root.exists());
     }
 
     #[test]

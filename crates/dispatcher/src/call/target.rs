@@ -8,10 +8,11 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, header};
 use baton_domain::Task;
 use baton_domain::handler::HandlerSpec;
 use chrono::{DateTime, Utc};
-use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP, Webhook};
+use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP};
 use url::{Host, Url};
 
 use super::Call;
+use super::signing::SigningKey;
 
 const ATTEMPT: HeaderName = HeaderName::from_static("baton-attempt");
 const HANDLER: HeaderName = HeaderName::from_static("baton-handler");
@@ -49,7 +50,7 @@ pub(super) struct HttpTarget {
     /// Host and port, as errors name them.
     pub(super) place: String,
     headers: HeaderMap,
-    secrets: Vec<(Webhook, Option<DateTime<Utc>>)>,
+    secrets: Vec<(SigningKey, Option<DateTime<Utc>>)>,
 }
 
 /// What to run.
@@ -61,7 +62,7 @@ pub(super) struct ScriptTarget {
 
 impl Target {
     /// Parses a handler. `headers` are the operator's extra ones, opened; those that Baton sets itself are left out. `secrets` are
-    /// `whsec_…`, opened, each with the instant until which it signs.
+    /// `whsec_…` or `whsk_…`, opened, each with the instant until which it signs.
     ///
     /// # Errors
     /// A sentence, for a URL, header or secret that no request can be made of.
@@ -93,7 +94,8 @@ impl HttpTarget {
     fn new(url: &str, headers: Vec<(String, String)>, secrets: Vec<(String, Option<DateTime<Utc>>)>) -> Result<Self, String> {
         let url = parse_url(url)?;
         let place = place(&url);
-        let secrets = secrets.into_iter().map(|(secret, until)| Ok((signer(&secret)?, until))).collect::<Result<_, String>>()?;
+        let secrets =
+            secrets.into_iter().map(|(secret, until)| Ok((SigningKey::parse(&secret)?, until))).collect::<Result<_, String>>()?;
         Ok(Self { url, place, headers: common_headers(headers)?, secrets })
     }
 
@@ -120,7 +122,7 @@ impl HttpTarget {
     fn signature(&self, id: &str, call: &Call<'_>, now: DateTime<Utc>) -> Result<String, String> {
         let valid = self.secrets.iter().filter(|(_, until)| until.is_none_or(|until| now < until));
         let signed: Result<Vec<_>, _> = valid.map(|(signer, _)| signer.sign(id, now.timestamp(), &call.body)).collect();
-        signed.map(|list| list.join(" ")).map_err(|e| format!("the body cannot be signed: {e}"))
+        signed.map(|list| list.join(" "))
     }
 }
 
@@ -153,10 +155,6 @@ pub(super) fn literal(url: &Url) -> Option<IpAddr> {
 fn place(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn signer(secret: &str) -> Result<Webhook, String> {
-    Webhook::new(secret).map_err(|_| "the signing secret is not 'whsec_' and base64".into())
 }
 
 fn common_headers(headers: Vec<(String, String)>) -> Result<HeaderMap, String> {

@@ -161,3 +161,20 @@ fn too_many_lagging_keys_pause_reading_until_they_have_room() {
     feed.done(&rest, &[], None, None);
     assert!(matches!(feed.next().unwrap().what, What::Next(_)));
 }
+
+#[test]
+fn what_this_process_appended_is_looked_for_as_far_as_that_is_known() {
+    let mut feed = up_to_date(10);
+    feed.want_here();
+    let read = feed.next().unwrap();
+    assert!(read.from_here && query(&read).after == Seq(10));
+    // It looked further than what it brought: the rest was of other partitions.
+    feed.done(&read, &rows(11..=12), Some(Looked { through: Seq(15), more: false }), Some(Seq(12)));
+    assert!(feed.next().is_none());
+    feed.want_here();
+    feed.want();
+    let read = feed.next().unwrap();
+    assert!(!read.from_here && query(&read).after == Seq(15));
+    feed.done(&read, &[], Some(Looked { through: Seq(15), more: true }), None);
+    assert!(feed.next().is_some(), "there is more");
+}

@@ -85,7 +85,7 @@ fn headers_are_compared_by_name_and_never_shown() {
 
 #[test]
 fn secrets_are_compared_and_never_shown() {
-    let secret = |value: &str, valid_until| SigningSecret { sealed: sealed(value), valid_until };
+    let secret = |value: &str, valid_until| SigningSecret { sealed: sealed(value), public_key: None, valid_until };
     let with = |secrets: &[SigningSecret]| HandlerSpec { secrets: secrets.to_vec(), ..plain(1) };
     let (none, one, other) = (with(&[]), with(&[secret("a", None)]), with(&[secret("b", None)]));
     let rotating = with(&[secret("b", None), secret("a", Some(instant(60)))]);

@@ -50,8 +50,8 @@ async fn a_handler_is_kept_whole(f: Fixture) {
         lane: Some("crm".into()),
         headers: BTreeMap::from([("x-api-key".into(), Sealed("v1:abc".into()))]),
         secrets: vec![
-            SigningSecret { sealed: Sealed("v1:new".into()), valid_until: None },
-            SigningSecret { sealed: Sealed("v1:old".into()), valid_until: Some(after(60)) },
+            SigningSecret { sealed: Sealed("v1:new".into()), public_key: None, valid_until: None },
+            SigningSecret { sealed: Sealed("v1:old".into()), public_key: None, valid_until: Some(after(60)) },
         ],
         notes: "line\nline".into(),
         ..new("Ünïcode")

@@ -9,7 +9,7 @@ use baton_storage::{NewHandler, Vault};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::secrets::{changed_secrets, sealed_headers};
+use super::secrets::{changed_secrets, check_secret, sealed_headers};
 use super::shape::{HandlerInput, RetryInput, TaskInput};
 use crate::problem::Problem;
 use crate::request::{collect, overlaps};
@@ -32,8 +32,9 @@ pub(super) async fn checked(state: &ApiState, sent: Value, stored: Option<&Saved
     let status = input.status.map_or(HandlerStatus::Enabled, Into::into);
     let form = form(input, task.clone());
     let draft = form.check(&catalogue);
-    if let Err(found) = &draft {
-        add(&mut errors, found);
+    match &draft {
+        Ok(draft) => add(&mut errors, &check_secret(&draft.secret)),
+        Err(found) => add(&mut errors, found),
     }
     let is_new_task = stored.map(|s| &s.spec.task) != task.as_ref();
     // What stays off may stay as it is, so that a handler whose script is gone can be switched off.
@@ -141,6 +142,7 @@ fn form(input: HandlerInput, task: Option<Task>) -> HandlerForm {
             None => SecretChange::Keep,
             Some(None) => SecretChange::Clear,
             Some(Some(word)) if word == "generate" => SecretChange::Generate,
+            Some(Some(word)) if word == "generate_ed25519" => SecretChange::GeneratePair,
             Some(Some(secret)) => SecretChange::Set(secret),
         },
         notes: input.notes,

@@ -30,7 +30,7 @@ pub(crate) struct HandlerPatch {
     lane: Option<String>,
     /// Null removes a header.
     headers: Option<std::collections::BTreeMap<String, Option<String>>>,
-    /// `whsec_…` or `generate`; null removes it.
+    /// `whsec_…`, `whsk_…`, `generate` or `generate_ed25519`; null removes it.
     #[schema(write_only)]
     secret: Option<String>,
     #[schema(max_length = 10_000)]

@@ -2,20 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use baton_dispatcher::call::SigningKey;
+use baton_domain::FieldErrors;
 use baton_domain::draft::SecretChange;
 use baton_domain::handler::{Sealed, SigningSecret};
 use baton_storage::Vault;
 use chrono::{DateTime, TimeDelta, Utc};
-use rand::Rng;
 
 /// How long the secret before stays valid beside a new one, in hours.
 const ROTATION_HOURS: i64 = 24;
-/// The bytes of a generated secret.
-const SECRET_BYTES: usize = 32;
 
-/// The secrets after an edit, the current one first, and the one to show, when it was generated.
+/// The secrets after an edit, the current one first, and the one to show, when it was generated. Of a pair the private half is not shown:
+/// nobody but Baton needs it.
 pub(super) fn changed_secrets(
     change: SecretChange,
     stored: &[SigningSecret],
@@ -27,20 +25,20 @@ pub(super) fn changed_secrets(
         SecretChange::Clear => return (Vec::new(), None),
         SecretChange::Set(secret) => (secret, None),
         SecretChange::Generate => {
-            let secret = generate();
+            let secret = SigningKey::generate_secret();
             (secret.clone(), Some(secret))
         }
+        SecretChange::GeneratePair => (SigningKey::generate_pair().unwrap_or_default(), None),
     };
     let current = stored.first();
     if current.is_some_and(|current| is(vault, &current.sealed, &secret)) {
         // Sealed anew it would look like a change.
         return (stored.to_vec(), None);
     }
-    let before = current.map(|current| SigningSecret {
-        sealed: current.sealed.clone(),
-        valid_until: Some(now + TimeDelta::hours(ROTATION_HOURS)),
-    });
-    let new = SigningSecret { sealed: vault.seal(&secret), valid_until: None };
+    let before =
+        current.map(|current| SigningSecret { valid_until: Some(now + TimeDelta::hours(ROTATION_HOURS)), ..current.clone() });
+    let public_key = SigningKey::parse(&secret).ok().and_then(|key| key.public_key());
+    let new = SigningSecret { sealed: vault.seal(&secret), public_key, valid_until: None };
     (std::iter::once(new).chain(before).collect(), shown)
 }
 
@@ -63,8 +61,12 @@ fn is(vault: &Vault, sealed: &Sealed, plain: &str) -> bool {
     vault.open(sealed).is_ok_and(|opened| opened == plain)
 }
 
-fn generate() -> String {
-    let mut bytes = [0_u8; SECRET_BYTES];
-    rand::rng().fill_bytes(&mut bytes);
-    format!("whsec_{}", BASE64_STANDARD.encode(bytes))
+/// What only a look into a secret shows: that nothing can be signed with it.
+pub(super) fn check_secret(change: &SecretChange) -> FieldErrors {
+    match change {
+        SecretChange::Set(secret) => {
+            SigningKey::parse(secret).err().map(|why| FieldErrors::one("secret", why)).unwrap_or_default()
+        }
+        _ => FieldErrors::default(),
+    }
 }

@@ -129,6 +129,10 @@ pub(crate) struct Handler {
     /// How many signing secrets are valid: two while one takes the place of the other.
     #[schema(maximum = 2)]
     secrets_valid: u32,
+    /// `whpk_…` for each valid signing secret that is an Ed25519 key pair, the current one first; left out where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    public_keys: Vec<String>,
     notes: String,
     /// One more with each edit; the `ETag`.
     version: i64,
@@ -161,7 +165,8 @@ impl Handler {
             lane: spec.effective_lane(),
             headers: spec.headers.keys().map(|name| (name.clone(), None)).collect(),
             secret: None,
-            secrets_valid: valid(&spec.secrets, in_force.at),
+            secrets_valid: valid(&spec.secrets, in_force.at).count() as u32,
+            public_keys: valid(&spec.secrets, in_force.at).filter_map(|secret| secret.public_key.clone()).collect(),
             notes: saved.notes.clone(),
             version: saved.version,
             created_at: saved.created_at,
@@ -177,8 +182,8 @@ impl Handler {
     }
 }
 
-fn valid(secrets: &[SigningSecret], now: DateTime<Utc>) -> u32 {
-    secrets.iter().filter(|secret| secret.valid_until.is_none_or(|until| now < until)).count() as u32
+fn valid(secrets: &[SigningSecret], now: DateTime<Utc>) -> impl Iterator<Item = &SigningSecret> {
+    secrets.iter().filter(move |secret| secret.valid_until.is_none_or(|until| now < until))
 }
 
 /// A handler as it is sent to be saved. What a `GET` gave can be sent back: the fields that Baton gives are accepted and ignored. A field
@@ -213,8 +218,9 @@ pub(crate) struct HandlerInput {
     /// Extra request headers of an HTTP task by name; encrypted at rest and never shown again. Null keeps the value that is stored.
     #[schema(nullable = false)]
     pub(super) headers: Option<BTreeMap<String, Option<String>>>,
-    /// The signing secret: `whsec_…`, or `generate` for one that the answer shows once. Null removes it; left out, it stays as it is. The
-    /// one before stays valid for 24 hours beside a new one.
+    /// The signing secret: `whsec_…`, or `generate` for one that the answer shows once; or an Ed25519 key pair: `whsk_…`, or
+    /// `generate_ed25519` for one of which `public_keys` shows the public half. Null removes it; left out, it stays as it is. The one before
+    /// stays valid for 24 hours beside a new one.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, write_only, example = "generate")]
     pub(super) secret: Option<Option<String>>,
@@ -232,6 +238,10 @@ pub(crate) struct HandlerInput {
     #[expect(dead_code, reason = "accepted and ignored")]
     #[schema(value_type = Option<u32>, nullable = false, read_only)]
     secrets_valid: Option<Value>,
+    /// Given by Baton, ignored.
+    #[expect(dead_code, reason = "accepted and ignored")]
+    #[schema(value_type = Option<Vec<String>>, nullable = false, read_only)]
+    public_keys: Option<Value>,
     /// Given by Baton, ignored.
     #[expect(dead_code, reason = "accepted and ignored")]
     #[schema(value_type = Option<DateTime<Utc>>, nullable = false, read_only)]

@@ -9,6 +9,7 @@ mod installation;
 pub(crate) mod lanes;
 pub(crate) mod load;
 pub(crate) mod machine;
+pub(crate) mod page;
 pub(crate) mod python;
 mod refusal;
 

@@ -28,7 +28,7 @@ fn any_spec(text: &'static str, most: u32) -> impl Strategy<Value = HandlerSpec>
     let numbers = (1..=most.min(65_535) as u16, 1..=most, 1..=most, 1..=u64::from(most), 1..=u64::from(most));
     let seal = move || text.prop_map(|value| sealed(&value));
     let secret = (seal(), option::of((0..=i64::from(most)).prop_map(instant)));
-    let secrets = vec(secret.prop_map(|(sealed, valid_until)| SigningSecret { sealed, valid_until }), 0..=2);
+    let secrets = vec(secret.prop_map(|(sealed, valid_until)| SigningSecret { sealed, public_key: None, valid_until }), 0..=2);
     let headers = btree_map(prop_oneof![Just("x-api-key"), Just("x.dotted"), Just("x-b")].prop_map(str::to_owned), seal(), 0..=2);
     (text, event, task(text), policy, numbers, option::of(text), headers, secrets).prop_map(
         |(

@@ -43,8 +43,8 @@ pub(super) fn full(id: i64) -> HandlerSpec {
         lane: Some("crm".into()),
         headers: BTreeMap::from([("x-api-key".into(), sealed("key")), ("x.dotted".into(), sealed("dotted"))]),
         secrets: vec![
-            SigningSecret { sealed: sealed("new"), valid_until: None },
-            SigningSecret { sealed: sealed("old"), valid_until: Some(instant(3600)) },
+            SigningSecret { sealed: sealed("new"), public_key: None, valid_until: None },
+            SigningSecret { sealed: sealed("old"), public_key: None, valid_until: Some(instant(3600)) },
         ],
         ..plain(id)
     }
@@ -170,7 +170,7 @@ fn edit_secrets(secrets: &mut Vec<SigningSecret>, how: usize) -> &'static str {
         (0, Some(last)) => last.valid_until = Some(last.valid_until.unwrap_or_default() + TimeDelta::nanoseconds(1)),
         (1, Some(last)) => last.sealed.0.push('!'),
         (2, Some(_)) => drop(secrets.pop()),
-        _ => secrets.insert(0, SigningSecret { sealed: sealed("newest"), valid_until: None }),
+        _ => secrets.insert(0, SigningSecret { sealed: sealed("newest"), public_key: None, valid_until: None }),
     }
     "secret"
 }
