@@ -1,16 +1,19 @@
 //! What a dispatcher writes: results, in batches.
 
+mod columns;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use baton_domain::{EventId, EventStatus, Execution, GenerationNumber, HandlerId, ObjectId, PartitionId, Seq};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use self::columns::{delivery_columns, execution_columns};
 use crate::Store;
 use crate::conn::Tx;
 use crate::dead_letters::DeliveryState;
 use crate::error::{Result, StorageError};
-use crate::sql::{Column, Value, json, statements, values, without_nul};
+use crate::sql::{Column, Value, statements, values};
 use crate::tallies::{Counts, shard_of};
 
 /// A delivery that did not succeed at once, as it is now.
@@ -324,50 +327,6 @@ async fn put_deliveries(tx: &mut Tx<'_>, rows: &[DeliveryRow]) -> Result<()> {
         tx.execute(PUT_DELIVERIES, values![delivery_columns(&rows)]).await?;
     }
     Ok(())
-}
-
-fn delivery_columns<'a>(rows: &[(&'a DeliveryRow, i64)]) -> Vec<Column<'a>> {
-    let each = || rows.iter().map(|(row, _)| *row);
-    vec![
-        Column::ints(each().map(|r| r.seq.0)),
-        Column::ints(each().map(|r| r.handler_id.0)),
-        Column::uuids(each().map(|r| r.event_id.0)),
-        Column::ints(rows.iter().map(|(_, event_seq)| *event_seq)),
-        Column::texts(each().map(|r| r.events_id.as_str())),
-        Column::texts(each().map(|r| r.object_id.as_json())),
-        Column::texts(each().map(|r| r.object_id.text())),
-        Column::texts(each().map(|r| r.handler_name.as_str())),
-        Column::ints(each().map(|r| r.generation.0)),
-        Column::texts(each().map(|r| r.state.as_str())),
-        Column::ints(each().map(|r| i64::from(r.attempts))),
-        Column::instants(each().map(|r| r.next_attempt_at)),
-        Column::optional_texts(each().map(|r| r.last_error.as_deref().map(without_nul))),
-        Column::instants(each().map(|r| r.updated_at)),
-    ]
-}
-
-fn execution_columns(executions: &[Execution]) -> Result<Vec<Column<'_>>> {
-    let each = || executions.iter();
-    let responses: Vec<_> = each().map(|x| x.response.as_ref().map(json).transpose()).collect::<Result<_>>()?;
-    Ok(vec![
-        Column::uuids(each().map(|x| x.id.0)),
-        Column::uuids(each().map(|x| x.event_id.0)),
-        Column::ints(each().map(|x| x.seq.0)),
-        Column::texts(each().map(|x| x.events_id.as_str())),
-        Column::texts(each().map(|x| x.object_id.as_json())),
-        Column::ints(each().map(|x| x.handler_id.0)),
-        Column::texts(each().map(|x| x.handler_name.as_str())),
-        Column::ints(each().map(|x| i64::from(x.priority))),
-        Column::ints(each().map(|x| x.generation.0)),
-        Column::ints(each().map(|x| i64::from(x.attempt))),
-        Column::texts(each().map(|x| x.status.as_str())),
-        Column::instants(each().map(|x| x.started_at)),
-        Column::ints(each().map(|x| x.duration_ms)),
-        Column::optional_texts(each().map(|x| x.error.as_deref().map(without_nul))),
-        // JSON text escapes U+0000.
-        Column::optional_texts(responses),
-        Column::instants(each().map(|x| x.retry_at)),
-    ])
 }
 
 async fn log_and_finish(tx: &mut Tx<'_>, dispatcher: Uuid, record: &Record) -> Result<()> {
