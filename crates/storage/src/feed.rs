@@ -152,6 +152,7 @@ statements! {
             "CROSS JOIN events e ON e.seq = d.event_seq WHERE d.earlier < $5 ORDER BY d.seq"
         ),
     };
+    POSITION = "SELECT seq FROM append_position WHERE id = 1";
     READ_KEY = {
         postgres: concat!(
             fed_columns!(),
@@ -245,6 +246,15 @@ impl Store {
             conn.fetch_all(READ_SOME, values).await?
         };
         fed(rows)
+    }
+
+    /// The last place that has been given out: whatever has it or a smaller one is there for every later read.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn append_position(&self) -> Result<Seq> {
+        let position: Option<(i64,)> = self.feeder().await?.fetch_optional(POSITION, vec![]).await?;
+        position.map(|(seq,)| Seq(seq)).ok_or_else(|| StorageError::corrupt("append_position has no row"))
     }
 
     /// Unfinished dispatches of one ordering key by their place, behind `after`, up to `up_to` included.

@@ -102,13 +102,26 @@ async fn bring(store: &Store, shelf: &Shelf, read: &Read) -> baton_storage::Resu
             AppendedHere::Nothing | AppendedHere::Unknown => {}
         }
     }
+    // What was given a place before this, by whomever, and is not found by the read is done: an owner before may have been further than
+    // the last that is left. Only what comes behind may be taken as new without asking.
+    let position = match &read.what {
+        What::Next(_) if read.may_be_recorded => Some(store.append_position().await?),
+        _ => None,
+    };
     let rows = match &read.what {
         What::Next(query) | What::Joining(query) => store.read_dispatches(query).await?,
         What::Rest { partition, key, after, up_to } => {
             store.read_key_backlog(*partition, key, *after, *up_to, READ_EVENTS).await?
         }
     };
-    complete(store, shelf, rows, |_| read.may_be_recorded).await
+    let looked = match (&read.what, position) {
+        (What::Next(query), Some(position)) if query.exhausted_by(&rows) => {
+            let last = rows.last().map_or(position, |row| row.seq.max(position));
+            Some(Looked { through: last, more: false })
+        }
+        _ => None,
+    };
+    Ok(Brought { looked, ..complete(store, shelf, rows, |_| read.may_be_recorded).await? })
 }
 
 /// Adds to dispatches what is recorded of them, if anything may be, and the generations that their chains began under.
