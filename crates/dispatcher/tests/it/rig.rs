@@ -49,7 +49,7 @@ pub(crate) struct Rig {
     pub events_in_memory: usize,
     dispatchers: Vec<Running>,
     stop: CancellationToken,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 /// A dispatcher at work.
@@ -68,22 +68,13 @@ impl Running {
 
 impl Rig {
     pub(crate) async fn on(database: TestDatabase) -> Self {
-        let store = Store::connect(&StoreSettings { url: database.url().into(), max_connections: 8 }).await.unwrap();
+        let store = connect(&database).await;
         store.migrate().await.unwrap();
         let cache = HandlerCache::local(store.clone());
         let stop = CancellationToken::new();
         tokio::spawn(cache.clone().run(stop.clone()));
         let vault = Vault::new(&Vault::generate_key()).unwrap();
-        Self {
-            store,
-            cache,
-            vault,
-            next_generation: 1,
-            events_in_memory: 20_000,
-            dispatchers: Vec::new(),
-            stop,
-            _database: database,
-        }
+        Self { store, cache, vault, next_generation: 1, events_in_memory: 20_000, dispatchers: Vec::new(), stop, database }
     }
 
     /// Starts a dispatcher that runs until the rig is gone.
@@ -94,6 +85,15 @@ impl Rig {
 
     /// Starts a dispatcher.
     pub(crate) fn dispatcher(&self, name: &str) -> Running {
+        self.dispatcher_on(self.store.clone(), name)
+    }
+
+    /// Starts a dispatcher that knows of appends no more than another process would.
+    pub(crate) async fn dispatcher_elsewhere(&self, name: &str) -> Running {
+        self.dispatcher_on(connect(&self.database).await, name)
+    }
+
+    fn dispatcher_on(&self, store: Store, name: &str) -> Running {
         let settings = CallerSettings {
             policy: AddressPolicy::new([], true),
             script_root: None,
@@ -110,7 +110,7 @@ impl Rig {
             alone: false,
         };
         let caller = Caller::new(settings).unwrap();
-        let dispatcher = Dispatcher::new(self.store.clone(), self.cache.clone(), caller, self.vault.clone(), limits);
+        let dispatcher = Dispatcher::new(store, self.cache.clone(), caller, self.vault.clone(), limits);
         let stop = self.stop.child_token();
         Running { task: tokio::spawn(dispatcher.run(stop.clone())), stop }
     }
@@ -197,6 +197,10 @@ impl Drop for Rig {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+async fn connect(database: &TestDatabase) -> Store {
+    Store::connect(&StoreSettings { url: database.url().into(), max_connections: 8 }).await.unwrap()
 }
 
 fn event(events_id: &str, object_id: u64) -> NewEvent {

@@ -1,6 +1,7 @@
 //! More than one dispatcher: sharing, handing over, taking over.
 
-use baton_domain::EventStatus;
+use baton_domain::{EventStatus, PartitionId, Seq};
+use baton_storage::{AppendedHere, FeedQuery};
 use baton_testkit::{Answer, Gate, Receiver, eventually, rules};
 use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
@@ -8,6 +9,7 @@ use uuid::Uuid;
 use crate::rig::{PATIENCE, Rig, handler};
 
 const CREATE: &str = "clients.create";
+const UPDATE: &str = "clients.update";
 
 async fn rig() -> Rig {
     Rig::on(baton_testkit::TestDatabase::postgres().await).await
@@ -70,6 +72,44 @@ async fn a_rolling_restart_under_load_repeats_nothing_and_keeps_order() {
     }
     assert!(by_object.values().all(|ids| ids.is_sorted()));
     rig.assert_balance(2000).await;
+}
+
+/// What a process appends is kept for its own dispatcher, which may begin when another has done all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_owner_has_finished_is_not_taken_from_memory() {
+    let mut rig = rig().await;
+    let receiver = Receiver::start().await;
+    receiver.script("/late", rules::fail_first(1, Answer::status(500)));
+    let mut late = handler(2, UPDATE, 1, receiver.url("/late"));
+    (late.retry.first_delay_ms, late.retry.max_delay_ms) = (3000, 3000);
+    rig.go_live([handler(1, CREATE, 1, receiver.url("/a")), late]).await;
+    let unread = FeedQuery {
+        partitions: PartitionId::all().collect(),
+        after: Seq(0),
+        up_to: None,
+        except_keys: Vec::new(),
+        limit: 1,
+        bytes_max: 1,
+    };
+    assert!(matches!(rig.store.appended_here(&unread), AppendedHere::Unknown), "from now on it is kept");
+    let elsewhere = rig.dispatcher_elsewhere("elsewhere").await;
+    rig.publish(&[(UPDATE, 99)]).await;
+    receiver.wait_for(PATIENCE, "/late", 1).await;
+    let events: Vec<_> = (0..50).map(|n| (CREATE, n)).collect();
+    for id in rig.publish_batch(&events).await {
+        rig.wait_for_status(id, EventStatus::Delivered).await;
+    }
+    elsewhere.stop().await;
+    let here = rig.dispatcher("here");
+    // It has read what is left, which lies before all that is done.
+    receiver.wait_for(PATIENCE, "/late", 2).await;
+    for object in 50..53 {
+        let id = rig.publish(&[(CREATE, object)]).await[0];
+        rig.wait_for_status(id, EventStatus::Delivered).await;
+    }
+    here.stop().await;
+    assert_eq!(receiver.calls_at("/a").len(), 53);
+    rig.assert_balance(54).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
