@@ -92,38 +92,11 @@ impl Record {
             && self.started.is_empty()
             && self.finished.is_empty()
     }
-}
 
-/// That an event has no dispatch left. Counted, since the planner turns EXISTS and max() into a walk along a whole index where it
-/// believes the table to be empty.
-macro_rules! is_over {
-    ($event_id:literal, $event_seq:literal) => {
-        concat!(
-            "(SELECT count(*) FROM dispatches d WHERE d.seq = ",
-            $event_seq,
-            ") = 0 AND (SELECT count(*) FROM dispatches d WHERE d.event_id = ",
-            $event_id,
-            " AND d.seq <> d.event_seq) = 0"
-        )
-    };
-}
-
-/// The final status of an event: a dead letter makes it failed. A dispatch that failed by dead letters which have all been replayed
-/// since did not fail it.
-macro_rules! final_status {
-    ($event_id:literal, $status:literal) => {
-        concat!(
-            "CASE WHEN (SELECT count(*) FILTER (WHERE v.replayed_at IS NULL) FROM deliveries v WHERE v.event_id = ",
-            $event_id,
-            " AND v.state = 'dead') > 0 THEN 'failed' WHEN ",
-            $status,
-            " = 'failed' AND (SELECT count(*) FROM deliveries v WHERE v.event_id = ",
-            $event_id,
-            " AND v.state = 'dead') > 0 THEN 'delivered' ELSE ",
-            $status,
-            " END"
-        )
-    };
+    fn touched(&self) -> BTreeSet<i64> {
+        let named = self.partitions.iter().chain(self.finished.iter().map(|f| &f.partition));
+        named.map(|p| i64::from(p.0)).collect()
+    }
 }
 
 statements! {
@@ -208,16 +181,29 @@ statements! {
             ON CONFLICT (id) DO NOTHING;
             DELETE FROM dispatches WHERE seq IN (SELECT value FROM json_each($2)) RETURNING seq, event_seq",
     };
+    /// The final states of events that have no dispatch left. A dead letter makes an event failed; a dispatch that failed by dead letters
+    /// which have all been replayed since did not fail it. Counted, as on PostgreSQL.
     CONCLUDE = {
         postgres: "",
-        sqlite: concat!(
-            "INSERT INTO results (event_id, event_seq, status, generation, finished_at)
-             SELECT unhex(r.value ->> 0), r.value ->> 1, ", final_status!("unhex(r.value ->> 0)", "(r.value ->> 2)"), ",
-                r.value ->> 3, r.value ->> 4
-             FROM jsonb_each($1) AS r
-             WHERE ", is_over!("unhex(r.value ->> 0)", "r.value ->> 1"),
-            " ON CONFLICT (event_id) DO NOTHING RETURNING event_id, status"
-        ),
+        sqlite: "
+            INSERT INTO results (event_id, event_seq, status, generation, finished_at)
+            SELECT r.event_id, r.event_seq,
+                CASE
+                    WHEN (SELECT count(*) FILTER (WHERE v.replayed_at IS NULL) FROM deliveries v
+                        WHERE v.event_id = r.event_id AND v.state = 'dead') > 0 THEN 'failed'
+                    WHEN r.status = 'failed' AND (SELECT count(*) FROM deliveries v
+                        WHERE v.event_id = r.event_id AND v.state = 'dead') > 0 THEN 'delivered'
+                    ELSE r.status
+                END,
+                r.generation, r.finished_at
+            FROM (
+                SELECT unhex(value ->> 0) AS event_id, value ->> 1 AS event_seq, value ->> 2 AS status, value ->> 3 AS generation,
+                    value ->> 4 AS finished_at
+                FROM jsonb_each($1)
+            ) AS r
+            WHERE (SELECT count(*) FROM dispatches d WHERE d.seq = r.event_seq) = 0
+                AND (SELECT count(*) FROM dispatches d WHERE d.event_id = r.event_id AND d.seq <> d.event_seq) = 0
+            ON CONFLICT (event_id) DO NOTHING RETURNING event_id, status",
     };
     /// Dead letters that were replayed while their dispatch was under way have done their duty when it ends.
     CLEAR_REPLAYED = {
@@ -272,13 +258,6 @@ impl Store {
             let _: Option<(bool,)> = tx.fetch_optional(RECORD_RESULTS, results(dispatcher, record, repeated)?).await?;
         }
         tx.commit().await
-    }
-}
-
-impl Record {
-    fn touched(&self) -> BTreeSet<i64> {
-        let named = self.partitions.iter().chain(self.finished.iter().map(|f| &f.partition));
-        named.map(|p| i64::from(p.0)).collect()
     }
 }
 
