@@ -28,7 +28,7 @@ pub(super) fn changed_secrets(
             let secret = SigningKey::generate_secret();
             (secret.clone(), Some(secret))
         }
-        SecretChange::GeneratePair => (SigningKey::generate_pair().unwrap_or_default(), None),
+        SecretChange::GeneratePair => (SigningKey::generate_pair(), None),
     };
     let current = stored.first();
     if current.is_some_and(|current| is(vault, &current.sealed, &secret)) {
