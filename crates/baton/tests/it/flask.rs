@@ -1,22 +1,10 @@
 //! The Flask application of the Provisioning documentation as a handler.
 
-use std::process::{Child, Stdio};
-
-use baton_testkit::{eventually, free_port};
+use baton_testkit::free_port;
 use serde_json::{Value, json};
 
 use crate::rig::bodies::{event, http};
-use crate::rig::{Embedded, SOON, python};
-
-/// Ended when the test is over, however that comes.
-struct Ending(Child);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::rig::{Embedded, ReceivingProgram, python};
 
 #[tokio::test]
 async fn the_application_of_the_documentation_is_a_handler_as_it_is() {
@@ -24,8 +12,7 @@ async fn the_application_of_the_documentation_is_a_handler_as_it_is() {
     let port = free_port();
     let mut command = environment.command("python");
     command.arg(python::script("flask_application.py")).arg(port.to_string());
-    let _application = Ending(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    eventually(SOON, "the application to listen", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok()).await;
+    let _application = ReceivingProgram::start(command, port).await;
 
     let baton = Embedded::start().await;
     baton.api.create_live([http("Flask", "clients.create", format!("http://127.0.0.1:{port}/api"))]).await;

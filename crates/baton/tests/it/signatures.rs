@@ -1,12 +1,8 @@
 //! Signatures, checked by the published libraries of Standard Webhooks in the receivers that `docs/handlers.md` prints.
 
-use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use baton_testkit::{eventually, free_port};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,7 +10,7 @@ use tempfile::TempDir;
 use crate::rig::bodies::{event, http, with};
 use crate::rig::page::printed;
 use crate::rig::python::{self, Environment};
-use crate::rig::{Embedded, SOON};
+use crate::rig::{Embedded, ReceivingProgram, SOON};
 
 /// As the page has it.
 const PORT: &str = "5001";
@@ -38,16 +34,6 @@ struct Secret {
     known: fn(&Value) -> &Value,
 }
 
-/// A receiver that is running; ended when it is dropped, with what it has started.
-struct Receiver(Child);
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        let _ = killpg(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGKILL);
-        let _ = self.0.wait();
-    }
-}
-
 /// How a receiver is started.
 struct Program {
     environment: Environment,
@@ -57,13 +43,10 @@ struct Program {
 }
 
 impl Program {
-    async fn start(&self, secret: &str) -> Receiver {
+    async fn start(&self, secret: &str) -> ReceivingProgram {
         let mut command = (self.way)(&self.environment, self.port);
-        command.current_dir(self.folder.path()).env("CRM_WEBHOOK_SECRET", secret).env("CRM_PUBLIC_KEY", secret).process_group(0);
-        let receiver = Receiver(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-        let reached = async || tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.ok();
-        eventually(SOON, "the receiver to listen", reached).await;
-        receiver
+        command.current_dir(self.folder.path()).env("CRM_WEBHOOK_SECRET", secret).env("CRM_PUBLIC_KEY", secret);
+        ReceivingProgram::start(command, self.port).await
     }
 
     fn url(&self) -> String {
@@ -71,17 +54,17 @@ impl Program {
     }
 }
 
-fn written(name: &str, text: &str) -> (TempDir, PathBuf) {
+/// A folder with this file in it.
+fn written(name: &str, text: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
-    std::fs::write(&path, text).unwrap();
-    (folder, path)
+    std::fs::write(folder.path().join(name), text).unwrap();
+    folder
 }
 
 #[tokio::test]
 async fn the_flask_receiver_takes_what_is_signed_and_nothing_else() {
     let environment = python::environment("webhooks", PACKAGES).await;
-    let (folder, _) = written("verify.py", &printed("# pip install flask standardwebhooks"));
+    let folder = written("verify.py", &printed("# pip install flask standardwebhooks"));
     let way = |environment: &Environment, port: u16| {
         let mut command = environment.command("flask");
         command.args(["--app", "verify", "run", "--port", &port.to_string()]);
@@ -114,7 +97,7 @@ async fn the_receiver_with_a_public_key_takes_what_is_signed_and_nothing_else() 
 fn javascript(environment: Environment, text: &str) -> Program {
     let port = free_port();
     assert!(text.contains(PORT));
-    let (folder, _) = written("verify.js", &text.replace(PORT, &port.to_string()));
+    let folder = written("verify.js", &text.replace(PORT, &port.to_string()));
     let way = |environment: &Environment, _| {
         let mut command = environment.command("node");
         command.arg("verify.js");

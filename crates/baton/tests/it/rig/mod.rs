@@ -11,6 +11,7 @@ pub(crate) mod load;
 pub(crate) mod machine;
 pub(crate) mod page;
 pub(crate) mod python;
+mod receiver;
 mod refusal;
 
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub(crate) use self::answer::Answer;
 pub(crate) use self::api::Api;
 pub(crate) use self::embedded::Embedded;
 pub(crate) use self::installation::{Installation, Services};
+pub(crate) use self::receiver::ReceivingProgram;
 pub(crate) use self::refusal::refusal;
 
 /// How long something may take that takes a moment, on a machine that is busy with other tests.
