@@ -17,15 +17,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use baton_testkit::PostgresServer;
+use anyhow::{Context, Error, Result, anyhow};
+use baton_testkit::{Machine, chosen};
 use clap::{Parser, Subcommand};
 use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::figures::Row;
 use crate::plan::Plan;
-use crate::report::{Failure, Machine};
+use crate::report::Failure;
 use crate::scenarios::{ALL, Scenario};
 
 const INTERRUPTED: u8 = 130;
@@ -73,7 +73,7 @@ async fn main() -> Result<ExitCode> {
     if let Some(Command::Relay(args)) = cli.command {
         return relay::run(args).await.map(|()| ExitCode::SUCCESS);
     }
-    let chosen = choose(&cli)?;
+    let chosen = chosen(ALL, &cli.only, |scenario| scenario.name, |scenario| scenario.quick || !cli.quick).map_err(Error::msg)?;
     if cli.list {
         for scenario in chosen {
             println!("{:<14} {}{}", scenario.name, scenario.about, if scenario.quick { "" } else { " (not with --quick)" });
@@ -93,20 +93,9 @@ async fn main() -> Result<ExitCode> {
     Ok(ExitCode::from(INTERRUPTED))
 }
 
-fn choose(cli: &Cli) -> Result<Vec<&'static Scenario>> {
-    for name in &cli.only {
-        ensure!(ALL.iter().any(|scenario| scenario.name == name), "there is no scenario {name}; --list shows all");
-    }
-    let is_chosen = |scenario: &&Scenario| {
-        let named = cli.only.iter().any(|name| scenario.name == name);
-        named || cli.only.is_empty() && (scenario.quick || !cli.quick)
-    };
-    Ok(ALL.iter().filter(is_chosen).collect())
-}
-
 async fn run(chosen: &[&'static Scenario], plan: Plan, json: Option<&PathBuf>) -> Result<ExitCode> {
     let began = Instant::now();
-    let machine = Machine::here(PostgresServer::version())?;
+    let machine = Machine::here();
     let Plan { rounds, events, connections, .. } = plan;
     println!("{}\nrounds: {rounds}; events of a burst: {events}; connections: {connections}\n", machine.line());
     let (mut rows, mut failures) = (Vec::new(), Vec::new());

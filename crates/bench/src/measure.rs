@@ -3,13 +3,14 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result};
+use baton_testkit::Servers;
 use http::Uri;
 use serde_json::Value;
 
 use crate::load::{Load, Objects, Target};
 use crate::plan::Plan;
 use crate::sink::Sink;
-use crate::system::{Baton, Relay, Servers, SetUp, Settings, Way, handler};
+use crate::system::{Baton, Relay, SetUp, Settings, Way, handler};
 
 /// How many objects events are about where nothing else is said.
 pub(crate) const OBJECTS: usize = 5_000;

@@ -22,13 +22,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use baton_testkit::PostgresServer;
+use anyhow::{Context, Error, Result};
+use baton_testkit::{Machine, chosen};
 use clap::Parser;
 use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::report::{Machine, Row};
+use crate::report::Row;
 use crate::scenarios::{ALL, Plan, Scenario};
 use crate::verdict::Verdict;
 
@@ -65,7 +65,7 @@ struct Cli {
 #[tokio::main]
 async fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
-    let chosen = choose(&cli)?;
+    let chosen = chosen(ALL, &cli.only, |scenario| scenario.name, |scenario| scenario.short || !cli.short).map_err(Error::msg)?;
     if cli.list {
         for scenario in chosen {
             println!("{:<20} {}{}", scenario.name, scenario.fault, if scenario.short { " (short form)" } else { "" });
@@ -86,20 +86,9 @@ async fn main() -> Result<ExitCode> {
     Ok(ExitCode::from(INTERRUPTED))
 }
 
-fn choose(cli: &Cli) -> Result<Vec<&'static Scenario>> {
-    for name in &cli.only {
-        ensure!(ALL.iter().any(|scenario| scenario.name == name), "there is no scenario {name}; --list shows all");
-    }
-    let is_chosen = |scenario: &&Scenario| {
-        let named = cli.only.iter().any(|name| scenario.name == name);
-        named || cli.only.is_empty() && (scenario.short || !cli.short)
-    };
-    Ok(ALL.iter().filter(is_chosen).collect())
-}
-
 async fn run(chosen: &[&'static Scenario], plan: Plan, cli: &Cli) -> Result<ExitCode> {
     let began = Instant::now();
-    let machine = Machine::here(PostgresServer::version());
+    let machine = Machine::here();
     println!("{}\n{} events a second\n", machine.line(), plan.rate);
     let mut rows = Vec::new();
     for scenario in chosen {

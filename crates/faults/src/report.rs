@@ -1,26 +1,10 @@
 //! The table, as a person reads it and as a program does.
 
-use std::fs;
-use std::process::Command;
-
 use anyhow::Result;
+use baton_testkit::Machine;
 use serde::Serialize;
 
 use crate::verdict::Verdict;
-
-/// The machine that a run was made on.
-#[derive(Debug, Serialize)]
-pub(crate) struct Machine {
-    processor: String,
-    cores: usize,
-    memory_gb: u64,
-    system: String,
-    postgres: String,
-    redis: String,
-    /// `release` or `debug`.
-    programs: &'static str,
-    began: String,
-}
 
 /// One line of the table.
 #[derive(Debug, Serialize)]
@@ -37,41 +21,6 @@ struct Report<'a> {
     machine: &'a Machine,
     took_s: f64,
     rows: &'a [Row],
-}
-
-impl Machine {
-    pub(crate) fn here(postgres: String) -> Self {
-        let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let field = |text: &str, name: &str| {
-            let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-            line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
-        };
-        let memory = field(&file("/proc/meminfo"), "MemTotal");
-        let kib: u64 = memory.split(' ').next().and_then(|kib| kib.parse().ok()).unwrap_or_default();
-        Self {
-            processor: field(&file("/proc/cpuinfo"), "model name"),
-            cores: std::thread::available_parallelism().map_or(0, usize::from),
-            memory_gb: kib.div_ceil(1024 * 1024),
-            system: format!("{} {}", std::env::consts::OS, file("/proc/sys/kernel/osrelease").trim()),
-            postgres,
-            redis: first_line("redis-server"),
-            programs: if cfg!(debug_assertions) { "debug" } else { "release" },
-            began: chrono::Utc::now().format("%Y-%m-%d %H:%M UTC").to_string(),
-        }
-    }
-
-    /// In one line.
-    pub(crate) fn line(&self) -> String {
-        let Self { processor, cores, memory_gb, system, postgres, redis, programs, began } = self;
-        format!("{began}; {processor}, {cores} cores, {memory_gb} GB; {system}; {postgres}; {redis}; {programs} build")
-    }
-}
-
-/// What `PROGRAM --version` says first.
-fn first_line(program: &str) -> String {
-    let output = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
-    let text = String::from_utf8_lossy(&output).into_owned();
-    text.lines().next().unwrap_or_default().split(" sha=").next().unwrap_or_default().to_owned()
 }
 
 /// The rows as a table in Markdown.

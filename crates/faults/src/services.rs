@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use baton_testkit::{PostgresServer, Process, Program, RedisServer};
+use baton_testkit::{PostgresServer, Process, Program, RedisServer, Servers};
 use futures_util::future::join_all;
 
 use crate::api::Api;
@@ -12,20 +12,6 @@ use crate::api::Api;
 pub(crate) const TOKEN: &str = "the-token-of-the-fault-suite";
 const SECRET_KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const MIGRATED_WITHIN: Duration = Duration::from_secs(60);
-
-/// What a run stands on.
-pub(crate) struct Servers {
-    pub postgres: PostgresServer,
-    pub redis: RedisServer,
-}
-
-impl Servers {
-    /// Both, empty.
-    pub(crate) async fn start() -> Self {
-        let (postgres, redis) = tokio::join!(PostgresServer::start(), RedisServer::start());
-        Self { postgres, redis }
-    }
-}
 
 /// Which services there are.
 #[derive(Debug, Clone, Default)]

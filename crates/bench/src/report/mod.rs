@@ -1,12 +1,11 @@
 //! The table, as a person reads it and as a program does.
 
-mod machine;
 mod table;
 
 use anyhow::Result;
+use baton_testkit::Machine;
 use serde::Serialize;
 
-pub(crate) use self::machine::Machine;
 pub(crate) use self::table::{count, number, table};
 use crate::figures::Row;
 use crate::plan::Plan;

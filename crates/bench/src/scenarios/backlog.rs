@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use baton_testkit::Servers;
 use tokio::time::sleep;
 
 use crate::figures::{Figure, Figures, Goal};
@@ -11,7 +12,7 @@ use crate::measure::{Chain, tell_duplicates};
 use crate::plan::Plan;
 use crate::sink::Sink;
 use crate::statistics::median;
-use crate::system::{Baton, Servers, SetUp, count};
+use crate::system::{Baton, SetUp, count};
 
 const RATE: Figure = Figure { name: "drain rate", unit: "/s" };
 const MEMORY: Figure = Figure { name: "dispatcher's peak memory", unit: "MB" };

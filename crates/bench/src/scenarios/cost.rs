@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use baton_testkit::Servers;
 
 use crate::figures::{Figure, Figures, Goal};
 use crate::measure::{Burst, Chain};
 use crate::plan::Plan;
 use crate::sink::Sink;
-use crate::system::{Baton, Relay, Servers, SetUp, Way, usage};
+use crate::system::{Baton, Relay, SetUp, Way, usage, with_statistics};
 
 const TIME: Figure = Figure { name: "processor time of 1,000 deliveries", unit: "s" };
 const PEAK: Figure = Figure { name: "peak memory", unit: "MB" };
@@ -64,7 +65,7 @@ impl Watched {
 }
 
 pub(crate) async fn of_an_event(plan: Plan) -> Result<Figures> {
-    let (servers, mut figures) = (Servers::with_statistics().await?, Figures::default());
+    let (servers, mut figures) = (with_statistics().await?, Figures::default());
     for _ in plan.each_round() {
         relay(plan, &mut figures).await?;
         for set_up in [SetUp::OneProcess, SetUp::Services(1)] {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use baton_testkit::Servers;
 use http::Uri;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::load::{Target, post_all};
 use crate::measure::Burst;
 use crate::plan::Plan;
 use crate::sink::Sink;
-use crate::system::{Baton, Servers, SetUp, handler};
+use crate::system::{Baton, SetUp, handler};
 
 const ANSWER: Figure = Figure { name: "restart, until its answer", unit: "ms" };
 const TOOK: Figure = Figure { name: "restart, as it says itself", unit: "ms" };

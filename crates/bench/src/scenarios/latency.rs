@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use anyhow::{Context, Result};
+use baton_testkit::Servers;
 use tokio::time::Instant;
 
 use crate::figures::{Figure, Figures, Goal};
@@ -11,7 +12,7 @@ use crate::measure::{Burst, Chain, tell_duplicates};
 use crate::plan::Plan;
 use crate::sink::Sink;
 use crate::statistics::percentile;
-use crate::system::{Baton, Relay, Servers, SetUp, Way};
+use crate::system::{Baton, Relay, SetUp, Way};
 
 const RATE: u32 = 200;
 const CONNECTIONS: usize = 16;

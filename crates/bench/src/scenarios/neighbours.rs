@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use baton_testkit::Servers;
 use serde_json::{Value, json};
 
 use crate::figures::{DELIVERIES, Figure, Figures, Goal};
@@ -10,7 +11,7 @@ use crate::load::Objects;
 use crate::measure::Burst;
 use crate::plan::Plan;
 use crate::sink::{Behaviour, Sink};
-use crate::system::{Baton, Servers, SetUp, Settings, count, handler};
+use crate::system::{Baton, SetUp, Settings, count, handler};
 
 const ALONE: &str = "healthy handler alone";
 const HEALTHY: Figure = Figure { name: "deliveries to the healthy handler", unit: "/s" };

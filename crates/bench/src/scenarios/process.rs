@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use baton_testkit::Process;
+use baton_testkit::{Process, Servers};
 use tokio::time::sleep;
 
 use crate::figures::{Figure, Figures, Goal};
 use crate::plan::Plan;
-use crate::system::{Baton, Servers, SetUp, embedded, usage};
+use crate::system::{Baton, SetUp, embedded, usage};
 
 const START: Figure = Figure { name: "start to ready, nothing there yet", unit: "ms" };
 const START_AGAIN: Figure = Figure { name: "start to ready", unit: "ms" };

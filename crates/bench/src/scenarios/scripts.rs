@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use baton_testkit::Servers;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
@@ -21,7 +22,7 @@ use crate::figures::{DELIVERIES, Figures, Goal};
 use crate::load::{EVENT, Load, Objects, event, number_in};
 use crate::measure::OBJECTS;
 use crate::plan::Plan;
-use crate::system::{Baton, Servers, SetUp};
+use crate::system::{Baton, SetUp};
 
 const SPAWNS: &str = "bare spawns, 16 at once";
 /// As many scripts as Baton runs at once.

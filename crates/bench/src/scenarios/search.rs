@@ -8,13 +8,15 @@ use http::Uri;
 use serde_json::Value;
 
 use super::handlers::save_others;
+use baton_testkit::Servers;
+
 use crate::figures::{Figure, Figures, Goal};
 use crate::load::Connection;
 use crate::measure::Chain;
 use crate::plan::Plan;
 use crate::sink::Sink;
 use crate::statistics::percentile;
-use crate::system::{Baton, Servers, SetUp};
+use crate::system::{Baton, SetUp};
 
 const P50: Figure = Figure { name: "answer, p50", unit: "ms" };
 const P99: Figure = Figure { name: "answer, p99", unit: "ms" };

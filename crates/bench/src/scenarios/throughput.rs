@@ -1,13 +1,14 @@
 //! How much gets through.
 
 use anyhow::{Context, Result};
+use baton_testkit::Servers;
 
 use crate::figures::{DELIVERIES, Figure, Figures, Goal};
 use crate::load::Objects;
 use crate::measure::{self, Burst, Chain};
 use crate::plan::Plan;
 use crate::sink::Sink;
-use crate::system::{Baton, Servers, SetUp, Way};
+use crate::system::{Baton, SetUp, Way};
 
 const ALONE: &str = "load generator straight to the receiver";
 const RELAY: &str = "relay";

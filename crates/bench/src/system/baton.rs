@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use baton_testkit::{Process, Program, TestDatabase};
+use baton_testkit::{Process, Program, Servers, TestDatabase};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::{Api, Database, Servers, usage};
+use super::servers::settle;
+use super::{Api, Database, usage};
 use crate::load::{EVENT, Target};
 
 const TOKEN: &str = "token-of-a-measurement";
@@ -65,7 +66,7 @@ impl SetUp {
 impl Baton {
     /// Starts the programs on a database of their own, and waits until they are ready and share the work.
     pub(crate) async fn start(servers: &Servers, set_up: SetUp, settings: Settings<'_>) -> Result<Self> {
-        servers.settle().await?;
+        settle(servers).await?;
         let database = match set_up {
             SetUp::Sqlite => None,
             SetUp::OneProcess | SetUp::Services(_) => Some(servers.postgres.database().await),

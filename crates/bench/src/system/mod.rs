@@ -11,4 +11,4 @@ pub(crate) use self::api::{Api, count};
 pub(crate) use self::baton::{Baton, SetUp, Settings, embedded, handler};
 pub(crate) use self::database::Database;
 pub(crate) use self::relay::{Relay, Way};
-pub(crate) use self::servers::Servers;
+pub(crate) use self::servers::with_statistics;

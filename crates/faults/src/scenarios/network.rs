@@ -6,10 +6,12 @@ use anyhow::Result;
 use tokio::time::Instant;
 
 use super::{AFTERWARDS, OUTAGE, Plan};
+use baton_testkit::Servers;
+
 use crate::fault::Fault;
 use crate::load::Load;
 use crate::proxy::{Network, Proxy};
-use crate::services::{Layout, Servers, Services};
+use crate::services::{Layout, Services};
 use crate::verdict::{FENCED, Verdict, conclude};
 use crate::workload::Workload;
 

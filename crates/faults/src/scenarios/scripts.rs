@@ -10,11 +10,13 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{AFTERWARDS, Plan, UNTIL_TAKEN_OVER};
+use baton_testkit::Servers;
+
 use crate::fault::Fault;
 use crate::load::Load;
 use crate::receiving::event_of;
 use crate::reconcile::{End, Seen};
-use crate::services::{Layout, Servers, Services};
+use crate::services::{Layout, Services};
 use crate::verdict::{Verdict, conclude_with};
 use crate::workload::{LEDGER_SCRIPT, Lane, Workload};
 
