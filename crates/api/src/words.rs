@@ -43,6 +43,10 @@ words! {
     ExecutionStatus of baton_domain::CallStatus { Success, Fail, Skipped }
 }
 words! {
+    /// Where id and secret of a client are sent to the authorization server: as basic authentication, or as fields of the form.
+    CredentialsIn of baton_domain::connection::CredentialsIn { Header, Body }
+}
+words! {
     /// How far a run has come.
     RunStatus of baton_storage::RunState { Queued, Running, Done, Failed }
 }

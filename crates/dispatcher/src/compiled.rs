@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use baton_domain::filter::Filter;
 use baton_domain::handler::HandlerSpec;
 use baton_domain::scheduler::Delivery;
 use baton_domain::{GenerationNumber, HandlerId, Snapshot};
 use baton_storage::{Store, Vault};
 
-use crate::call::Target;
+use crate::call::{Opened, Target};
 
 /// A handler ready to be called.
 pub(crate) struct Ready {
@@ -16,7 +17,29 @@ pub(crate) struct Ready {
     pub spec: Arc<HandlerSpec>,
     /// What is called, or why it cannot be.
     pub target: Result<Target, String>,
+    /// Which events it wants; `None` for all of its type.
+    pub filter: Option<Filter>,
     lane: Arc<str>,
+}
+
+impl Ready {
+    fn new(spec: &Arc<HandlerSpec>, lane: Arc<str>, vault: &Vault) -> Self {
+        let filter = spec.filter.as_deref().map(Filter::compile).transpose();
+        let target = Opened::of(spec, vault).and_then(|opened| Target::new(spec, opened));
+        if spec.tls.as_ref().is_some_and(|tls| !tls.verify) {
+            tracing::warn!(
+                handler = spec.id.0,
+                name = spec.name,
+                "its receiver's certificate is NOT checked (tls.verify is false)"
+            );
+        }
+        let (filter, target) = match filter {
+            Ok(filter) => (filter, target),
+            // Another version of Baton has saved it, which knows more: nothing may be sent that it might not want.
+            Err(reason) => (None, Err(format!("its filter {reason}"))),
+        };
+        Self { spec: Arc::clone(spec), target, filter, lane }
+    }
 }
 
 /// A generation ready for calls.
@@ -32,7 +55,7 @@ impl Compiled {
         let mut ready = |spec: &Arc<HandlerSpec>| {
             let name = spec.effective_lane();
             let lane = Arc::clone(lanes.entry(name.clone()).or_insert_with(|| name.into()));
-            (spec.id, Arc::new(Ready { spec: Arc::clone(spec), target: prepare(spec, vault), lane }))
+            (spec.id, Arc::new(Ready::new(spec, lane, vault)))
         };
         let handlers = snapshot.handlers().iter().map(&mut ready).collect();
         Self { snapshot, handlers }
@@ -61,21 +84,6 @@ impl Compiled {
         let chain = self.snapshot.chain(events_id).iter().filter(|spec| only.is_none_or(|id| id == spec.id));
         chain.filter_map(|spec| self.handler(spec.id)).map(|h| Delivery::new(&h.spec, Arc::clone(&h.lane))).collect()
     }
-}
-
-fn prepare(spec: &HandlerSpec, vault: &Vault) -> Result<Target, String> {
-    let closed = |what: &str| {
-        format!("{what} cannot be opened with BATON_SECRET_KEY; set it anew or start with the key it was saved with")
-    };
-    let headers = spec.headers.iter().map(|(name, value)| {
-        let value = vault.open(value).map_err(|_| closed(&format!("the value of header {name}")))?;
-        Ok((name.clone(), value))
-    });
-    let secrets = spec.secrets.iter().map(|secret| {
-        let opened = vault.open(&secret.sealed).map_err(|_| closed("the signing secret"))?;
-        Ok((opened, secret.valid_until))
-    });
-    Target::new(spec, headers.collect::<Result<_, String>>()?, secrets.collect::<Result<_, String>>()?)
 }
 
 /// Older generations that chains still run under; each is loaded once while anything needs it.

@@ -7,6 +7,8 @@ mod away;
 mod calls;
 mod handover;
 mod holds;
+mod order;
+mod pace;
 mod planning;
 mod reading;
 
@@ -26,8 +28,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use self::away::AwayObjects;
-use self::calls::Called;
 use self::holds::Holds;
+use self::order::Called;
+use self::pace::Paces;
 use self::reading::Brought;
 use crate::call::Caller;
 use crate::compiled::{Compiled, Shelf};
@@ -119,6 +122,7 @@ pub(crate) struct Conductor {
     dispatches: HashMap<Seq, Dispatch>,
     ready: ReadyQueues,
     holds: Holds,
+    paces: Paces,
     away: AwayObjects,
     timers: Timers,
     feed: Feed,
@@ -148,6 +152,7 @@ impl Conductor {
             dispatches: HashMap::new(),
             ready: ReadyQueues::default(),
             holds: Holds::default(),
+            paces: Paces::default(),
             away: AwayObjects::default(),
             timers: Timers::default(),
             feed: Feed::default(),
@@ -240,6 +245,9 @@ impl Conductor {
         }
         self.let_go();
         self.probe();
+        for handler in self.paces.take_due(Instant::now()) {
+            self.ready.resume(handler);
+        }
         self.start_calls();
         self.put_away_idle();
         self.wake_next();
@@ -252,7 +260,8 @@ impl Conductor {
             return Duration::ZERO;
         }
         let due = self.timers.next().into_iter().chain(self.holds.next_probe()).min();
-        due.map_or(POLL_EVERY, |due| (due - Utc::now()).to_std().unwrap_or_default().min(POLL_EVERY))
+        let due = due.map_or(POLL_EVERY, |due| (due - Utc::now()).to_std().unwrap_or_default().min(POLL_EVERY));
+        self.paces.next().map_or(due, |at| at.saturating_duration_since(Instant::now()).min(due))
     }
 
     /// Hands what may start now to the queues of the handlers, and puts bodies aside where nothing can run.

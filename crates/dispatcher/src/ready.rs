@@ -10,6 +10,8 @@ struct Line {
     waiting: VecDeque<Seq>,
     running: usize,
     in_turn: bool,
+    /// Whether it waits until it may be called again.
+    parked: bool,
 }
 
 /// The queues of all handlers.
@@ -24,7 +26,7 @@ impl ReadyQueues {
     pub(crate) fn push(&mut self, seq: Seq, handler: HandlerId) {
         let line = self.lines.entry(handler).or_default();
         line.waiting.push_back(seq);
-        if !line.in_turn {
+        if !line.in_turn && !line.parked {
             line.in_turn = true;
             self.turns.push_back(handler);
         }
@@ -35,6 +37,9 @@ impl ReadyQueues {
         while let Some(handler) = self.turns.pop_front() {
             let Some(line) = self.lines.get_mut(&handler) else { continue };
             line.in_turn = false;
+            if line.parked {
+                continue;
+            }
             if line.running >= limit(handler) {
                 // It comes back into the round when one of its calls ends.
                 continue;
@@ -54,6 +59,28 @@ impl ReadyQueues {
     pub(crate) fn release(&mut self, handler: HandlerId) {
         let Some(line) = self.lines.get_mut(&handler) else { return };
         line.running = line.running.saturating_sub(1);
+        if line.waiting.is_empty() {
+            if line.running == 0 && !line.parked {
+                self.lines.remove(&handler);
+            }
+        } else if !line.in_turn && !line.parked {
+            line.in_turn = true;
+            self.turns.push_back(handler);
+        }
+    }
+
+    /// Takes back what got a slot, to be the next of its handler, which gets none until [`Self::resume`].
+    pub(crate) fn park(&mut self, seq: Seq, handler: HandlerId) {
+        let line = self.lines.entry(handler).or_default();
+        line.running = line.running.saturating_sub(1);
+        line.waiting.push_front(seq);
+        line.parked = true;
+    }
+
+    /// Lets a handler have slots again.
+    pub(crate) fn resume(&mut self, handler: HandlerId) {
+        let Some(line) = self.lines.get_mut(&handler) else { return };
+        line.parked = false;
         if line.waiting.is_empty() {
             if line.running == 0 {
                 self.lines.remove(&handler);
@@ -77,7 +104,7 @@ impl ReadyQueues {
             line.in_turn = false;
             drained.extend(line.waiting.drain(..).map(|seq| (seq, handler)));
         }
-        self.lines.retain(|_, line| line.running > 0);
+        self.lines.retain(|_, line| line.running > 0 || line.parked);
         drained
     }
 }
@@ -95,6 +122,29 @@ mod tests {
         ready.push(Seq(4), HandlerId(2));
         let order: Vec<_> = std::iter::from_fn(|| ready.pop(|_| 10)).map(|(seq, handler)| (seq.0, handler.0)).collect();
         assert_eq!(order, [(1, 1), (4, 2), (2, 1), (3, 1)]);
+    }
+
+    #[test]
+    fn a_parked_handler_goes_on_where_it_was() {
+        let mut ready = ReadyQueues::default();
+        for seq in 1..=2 {
+            ready.push(Seq(seq), HandlerId(1));
+        }
+        let (seq, handler) = ready.pop(|_| 10).unwrap();
+        ready.park(seq, handler);
+        ready.push(Seq(3), HandlerId(1));
+        ready.push(Seq(9), HandlerId(2));
+        assert_eq!(ready.pop(|_| 10), Some((Seq(9), HandlerId(2))));
+        assert_eq!(ready.pop(|_| 10), None);
+        ready.resume(HandlerId(1));
+        let order: Vec<_> = std::iter::from_fn(|| ready.pop(|_| 10)).map(|(seq, _)| seq.0).collect();
+        assert_eq!(order, [1, 2, 3]);
+        ready.park(Seq(3), HandlerId(1));
+        assert_eq!(ready.drain(), [(Seq(3), HandlerId(1))]);
+        ready.resume(HandlerId(1));
+        ready.release(HandlerId(1));
+        ready.release(HandlerId(1));
+        assert!(!ready.lines.contains_key(&HandlerId(1)));
     }
 
     #[test]

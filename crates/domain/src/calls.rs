@@ -21,6 +21,8 @@ pub enum Verdict {
     },
     /// Failed for good: another try would get the same answer.
     Failed,
+    /// Not called: the handler's filter does not want this event.
+    Unwanted,
 }
 
 /// What came of one call.

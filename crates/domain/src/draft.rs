@@ -1,11 +1,15 @@
 //! A handler as an operator typed it, and its check: everything that is wrong is said at once.
 
+mod connection;
+
 use std::collections::BTreeMap;
 
 use url::Url;
 
 use crate::catalogue::Catalogue;
+use crate::connection::{Auth, CallLimits, Tls};
 use crate::field_error::FieldErrors;
+use crate::filter::Filter;
 use crate::handler::{HandlerStatus, OnFailure, PRIORITY_DEFAULT, TIMEOUT_MS, TIMEOUT_MS_DEFAULT, Task};
 use crate::limits::{ARGS_MAX, HEADER_VALUE_MAX, HEADERS_MAX, NAME_MAX, NOTES_MAX, TEXT_MAX};
 use crate::retry::RetryPolicy;
@@ -40,6 +44,14 @@ pub struct HandlerForm {
     pub secret: SecretChange,
     /// Empty when not given.
     pub notes: Option<String>,
+    /// All events of its type when not given.
+    pub filter: Option<String>,
+    /// Most calls at once and most calls a second; without a limit when not given.
+    pub limits: (Option<i64>, Option<i64>),
+    /// No secret keeps the one that is stored.
+    pub auth: Option<Auth<Option<String>>>,
+    /// No key keeps the one that is stored.
+    pub tls: Option<Tls<Option<String>>>,
 }
 
 /// What a form does with the signing secret.
@@ -85,6 +97,14 @@ pub struct HandlerDraft {
     pub secret: SecretChange,
     /// As typed.
     pub notes: String,
+    /// One that [`Filter`] can read.
+    pub filter: Option<String>,
+    /// Within their ranges.
+    pub limits: CallLimits,
+    /// No secret keeps the one that is stored.
+    pub auth: Option<Auth<Option<String>>>,
+    /// No key keeps the one that is stored.
+    pub tls: Option<Tls<Option<String>>>,
 }
 
 impl HandlerForm {
@@ -121,6 +141,12 @@ impl HandlerForm {
         if let Some(lane) = &self.lane {
             check_line(&mut errors, "lane", lane, TEXT_MAX);
         }
+        if let Some(Err(reason)) = self.filter.as_deref().map(Filter::compile) {
+            errors.push("filter", reason);
+        }
+        let limits = connection::check_limits(&mut errors, self.limits);
+        connection::check_auth(&mut errors, self.auth.as_ref(), self.task.as_ref(), &self.headers);
+        connection::check_tls(&mut errors, self.tls.as_ref(), self.task.as_ref());
         let headers = check_headers(&mut errors, self.headers, self.task.as_ref());
         check_secret(&mut errors, &self.secret, self.task.as_ref());
         let notes = self.notes.unwrap_or_default();
@@ -142,6 +168,10 @@ impl HandlerForm {
             headers,
             secret: self.secret,
             notes,
+            filter: self.filter,
+            limits,
+            auth: self.auth,
+            tls: self.tls,
         })
     }
 }
@@ -257,103 +287,4 @@ fn check_secret(errors: &mut FieldErrors, secret: &SecretChange, task: Option<&T
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn form() -> HandlerForm {
-        HandlerForm {
-            name: Some("CRM".into()),
-            event: Some("clients.create".into()),
-            task: Some(Task::Http { url: "http://crm.lan:8080/api".into() }),
-            ..HandlerForm::default()
-        }
-    }
-
-    fn refused(form: HandlerForm) -> Vec<String> {
-        form.check(&Catalogue::default()).map_or_else(|e| e.0.into_iter().map(|e| e.field).collect(), |_| Vec::new())
-    }
-
-    #[test]
-    fn the_defaults_are_those_of_the_contract() {
-        let draft = form().check(&Catalogue::default()).unwrap();
-        assert_eq!((draft.priority, draft.timeout_ms, draft.on_failure), (100, 10_000, OnFailure::Continue));
-        assert_eq!((draft.status, draft.retry, draft.lane), (HandlerStatus::Enabled, RetryPolicy::default(), None));
-    }
-
-    #[test]
-    fn everything_wrong_is_said_at_once() {
-        assert_eq!(refused(HandlerForm::default()), ["name", "event", "task"]);
-        let wrong = HandlerForm {
-            name: Some(" ".into()),
-            event: Some("no.such".into()),
-            task: Some(Task::Http { url: "ftp://x".into() }),
-            priority: Some(0),
-            timeout_ms: Some(99),
-            retry: (Some(0), Some(5000), Some(1000)),
-            lane: Some(String::new()),
-            headers: BTreeMap::from([("Host".into(), None), ("a b".into(), None), ("x".into(), Some("é".into()))]),
-            secret: SecretChange::Set("whsec_short".into()),
-            notes: Some("\0".into()),
-            status: None,
-            on_failure: None,
-        };
-        let fields = ["name", "event", "task.url", "priority", "timeout_ms", "retry.max_attempts", "lane"];
-        let rest = ["headers.Host", "headers.a b", "headers.x", "secret", "notes"];
-        assert_eq!(refused(wrong), [&fields[..], &rest[..]].concat());
-    }
-
-    #[test]
-    fn tasks_are_checked_by_form() {
-        let url = |url: &str| refused(HandlerForm { task: Some(Task::Http { url: url.into() }), ..form() });
-        for bad in ["", "crm.lan/api", "http://", "http://u:p@crm.lan/", "http://crm.lan:0/", "file:///etc/passwd", "http://a b/"]
-        {
-            assert_eq!(url(bad), ["task.url"], "{bad}");
-        }
-        for good in ["http://crm.lan", "https://[2001:db8::1]:8443/x?y=z", "http://127.0.0.1:5000/api"] {
-            assert!(url(good).is_empty(), "{good}");
-        }
-        let path = |path: &str| refused(HandlerForm { task: Some(Task::Script { path: path.into(), args: vec![] }), ..form() });
-        for bad in ["", "/etc/passwd", "../x", "a/../b", "a//b", "./a", "a/", "a\0b"] {
-            assert_eq!(path(bad), ["task.path"], "{bad:?}");
-        }
-        assert!(path("vcs/script.py").is_empty());
-    }
-
-    #[test]
-    fn a_lane_that_is_the_target_is_the_default() {
-        let draft = HandlerForm { lane: Some("http://crm.lan:8080/api".into()), ..form() }.check(&Catalogue::default()).unwrap();
-        assert_eq!(draft.lane, None);
-    }
-
-    #[test]
-    fn secrets_are_for_http_and_long_enough() {
-        let secret = |s: &str| refused(HandlerForm { secret: SecretChange::Set(s.into()), ..form() });
-        assert!(secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").is_empty());
-        for bad in ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS!"] {
-            assert_eq!(secret(bad), ["secret"], "{bad}");
-        }
-        assert!(secret("whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=").is_empty());
-        assert_eq!(secret("whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), ["secret"]);
-        let script = HandlerForm { task: Some(Task::Script { path: "a.sh".into(), args: vec![] }), ..form() };
-        assert_eq!(refused(HandlerForm { secret: SecretChange::Generate, ..script }), ["secret"]);
-    }
-
-    proptest! {
-        #[test]
-        fn any_form_is_checked_without_a_panic(
-            name in ".{0,300}", event in ".{0,40}", url in ".{0,80}", priority: i64, timeout: i64,
-            retry: (Option<i64>, Option<i64>, Option<i64>), lane in proptest::option::of(".{0,20}"),
-            headers in proptest::collection::btree_map(".{0,20}", proptest::option::of(".{0,20}"), 0..4), secret in ".{0,60}",
-        ) {
-            let form = HandlerForm {
-                name: Some(name), event: Some(event), task: Some(Task::Http { url }), priority: Some(priority),
-                timeout_ms: Some(timeout), retry, lane, headers, secret: SecretChange::Set(secret), ..HandlerForm::default()
-            };
-            if let Err(errors) = form.check(&Catalogue::default()) {
-                prop_assert!(!errors.0.is_empty());
-            }
-        }
-    }
-}
+mod tests;

@@ -1,14 +1,16 @@
 //! Generations: numbered, immutable snapshots of the enabled handlers, and what differs between two.
 
+mod differences;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::handler::{HandlerSpec, SigningSecret, Task};
+use crate::handler::HandlerSpec;
 use crate::ids::{GenerationNumber, HandlerId};
 
 /// A numbered, immutable snapshot of the enabled handlers.
@@ -144,7 +146,7 @@ impl Changes {
             match live.remove(&id) {
                 None => changes.added.push(HandlerName { id, name: new.name.clone() }),
                 Some(old) => {
-                    let fields = field_changes(old, new);
+                    let fields = differences::fields(old, new);
                     if !fields.is_empty() {
                         changes.changed.push(HandlerChange { id, name: new.name.clone(), fields });
                     }
@@ -160,60 +162,6 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty() && self.changed.is_empty()
     }
-}
-
-fn field_changes(old: &HandlerSpec, new: &HandlerSpec) -> Vec<FieldChange> {
-    let mut fields = Vec::new();
-    let mut compare = |field: &str, live: Value, saved: Value| {
-        if live != saved {
-            fields.push(FieldChange { field: field.into(), live, saved });
-        }
-    };
-    compare("name", json!(old.name), json!(new.name));
-    compare("event", json!(old.event), json!(new.event));
-    match (&old.task, &new.task) {
-        (Task::Http { url: live }, Task::Http { url: saved }) => compare("task.url", json!(live), json!(saved)),
-        (Task::Script { path: live, args: live_args }, Task::Script { path: saved, args: saved_args }) => {
-            compare("task.path", json!(live), json!(saved));
-            compare("task.args", json!(live_args), json!(saved_args));
-        }
-        (live, saved) => compare("task", json!(live), json!(saved)),
-    }
-    compare("priority", json!(old.priority), json!(new.priority));
-    compare("on_failure", json!(old.on_failure), json!(new.on_failure));
-    compare("timeout_ms", json!(old.timeout_ms), json!(new.timeout_ms));
-    compare("retry.max_attempts", json!(old.retry.max_attempts), json!(new.retry.max_attempts));
-    compare("retry.first_delay_ms", json!(old.retry.first_delay_ms), json!(new.retry.first_delay_ms));
-    compare("retry.max_delay_ms", json!(old.retry.max_delay_ms), json!(new.retry.max_delay_ms));
-    // A lane that follows the target has changed with it, which is said above.
-    compare("lane", json!(old.lane), json!(new.lane));
-    fields.extend(header_changes(old, new));
-    fields.extend(secret_change(&old.secrets, &new.secrets));
-    fields
-}
-
-/// Headers are compared by their sealed values, which are never shown.
-fn header_changes(old: &HandlerSpec, new: &HandlerSpec) -> Vec<FieldChange> {
-    let names: std::collections::BTreeSet<_> = old.headers.keys().chain(new.headers.keys()).collect();
-    let words = |name: &String| match (old.headers.get(name), new.headers.get(name)) {
-        (None, Some(_)) => Some((Value::Null, json!("set"))),
-        (Some(_), None) => Some((json!("set"), Value::Null)),
-        (live, saved) => (live != saved).then(|| (json!("set"), json!("set to another value"))),
-    };
-    names
-        .into_iter()
-        .filter_map(|name| words(name).map(|(live, saved)| FieldChange { field: format!("headers.{name}"), live, saved }))
-        .collect()
-}
-
-fn secret_change(old: &[SigningSecret], new: &[SigningSecret]) -> Option<FieldChange> {
-    let (live, saved) = match (old.first(), new.first()) {
-        _ if old == new => return None,
-        (None, _) => (Value::Null, json!("set")),
-        (_, None) => (json!("set"), Value::Null),
-        _ => (json!("set"), json!("set to another value")),
-    };
-    Some(FieldChange { field: "secret".into(), live, saved })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::connection::{Auth, CallLimits, Tls};
 use crate::ids::HandlerId;
 use crate::retry::RetryPolicy;
 
@@ -171,6 +172,18 @@ pub struct HandlerSpec {
     /// The signing secrets: the current one first, then the one before while it is still valid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SigningSecret>,
+    /// Which events it is called for, as [`crate::filter::Filter`] reads it; `None` for all of its type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// How much it is called.
+    #[serde(default, skip_serializing_if = "CallLimits::is_none")]
+    pub limits: CallLimits,
+    /// Who Baton is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth<Sealed>>,
+    /// Whom it trusts there; `None` for the authorities that the system trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls<Sealed>>,
 }
 
 impl HandlerSpec {

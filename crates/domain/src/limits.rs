@@ -28,6 +28,16 @@ pub const ARGS_MAX: usize = 64;
 pub const HEADERS_MAX: usize = 50;
 /// The longest value of an extra header, in bytes.
 pub const HEADER_VALUE_MAX: usize = 8192;
+/// The longest filter, in characters.
+pub const FILTER_MAX: usize = 2000;
+/// The longest user, password, client id, secret, scope or audience, in characters.
+pub const CREDENTIAL_MAX: usize = 2000;
+/// The longest PEM text, in bytes.
+pub const PEM_MAX: usize = 64 * 1024;
+/// The most calls at once that a handler can be limited to.
+pub const CONCURRENCY_MAX: i64 = 1000;
+/// The most calls a second that a handler can be limited to.
+pub const PER_SECOND_MAX: i64 = 10_000;
 /// The most handlers of one generation.
 pub const GENERATION_HANDLERS_MAX: usize = 20_000;
 /// How long an idempotency key is remembered, in hours.

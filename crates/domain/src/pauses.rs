@@ -97,6 +97,10 @@ mod tests {
             lane: None,
             headers: Default::default(),
             secrets: Vec::new(),
+            filter: None,
+            limits: Default::default(),
+            auth: None,
+            tls: None,
         }
     }
 

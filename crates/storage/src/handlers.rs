@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use baton_domain::connection::{Auth, CallLimits, Tls};
 use baton_domain::handler::{HandlerSpec, Sealed, SigningSecret};
 use baton_domain::{Handler, HandlerId, HandlerStatus, OnFailure, RetryPolicy, Task};
 use chrono::{DateTime, Utc};
@@ -38,12 +39,20 @@ pub struct NewHandler {
     pub secrets: Vec<SigningSecret>,
     /// Free text.
     pub notes: String,
+    /// Which events it is called for.
+    pub filter: Option<String>,
+    /// How much it is called.
+    pub limits: CallLimits,
+    /// Who Baton is there.
+    pub auth: Option<Auth<Sealed>>,
+    /// Whom it trusts there.
+    pub tls: Option<Tls<Sealed>>,
 }
 
 macro_rules! handler_columns {
     () => {
-        "id, name, name_key, event, task, status, priority, on_failure, timeout_ms, retry, lane, headers, secrets, notes, version, \
-         created_at, updated_at"
+        "id, name, name_key, event, task, status, priority, on_failure, timeout_ms, retry, lane, headers, secrets, notes, filter, \
+         limits, auth, tls, version, created_at, updated_at"
     };
 }
 
@@ -59,16 +68,16 @@ pub(crate) use {handler_columns, select_handler};
 statements! {
     CREATE = { both: concat!(
         "INSERT INTO handlers (name, name_key, event, task_type, task, status, priority, on_failure, timeout_ms, retry, lane, headers,
-            secrets, notes, search_text, version, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1, $16, $16)
+            secrets, notes, filter, limits, auth, tls, search_text, version, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 1, $20, $20)
          RETURNING ", handler_columns!()
     ) };
     HANDLER = { both: select_handler!(" WHERE id = $1") };
     UPDATE = { both: concat!(
         "UPDATE handlers SET name = $1, name_key = $2, event = $3, task_type = $4, task = $5, status = $6, priority = $7,
-            on_failure = $8, timeout_ms = $9, retry = $10, lane = $11, headers = $12, secrets = $13, notes = $14, search_text = $15,
-            version = version + 1, updated_at = $16
-         WHERE id = $17 AND version = $18
+            on_failure = $8, timeout_ms = $9, retry = $10, lane = $11, headers = $12, secrets = $13, notes = $14, filter = $15,
+            limits = $16, auth = $17, tls = $18, search_text = $19, version = version + 1, updated_at = $20
+         WHERE id = $21 AND version = $22
          RETURNING ", handler_columns!()
     ) };
     DELETE = { both: concat!(
@@ -93,6 +102,10 @@ pub(crate) struct HandlerRead {
     headers: String,
     secrets: String,
     notes: String,
+    filter: Option<String>,
+    limits: String,
+    auth: Option<String>,
+    tls: Option<String>,
     version: i64,
     created_at: DateTime<Utc>,
     pub(crate) updated_at: DateTime<Utc>,
@@ -112,9 +125,13 @@ impl TryFrom<HandlerRead> for Handler {
             retry: parsed("a handler's retry", &row.retry)?,
             headers: parsed("a handler's headers", &row.headers)?,
             secrets: parsed("a handler's secrets", &row.secrets)?,
+            limits: parsed("a handler's limits", &row.limits)?,
+            auth: row.auth.map(|auth| parsed("a handler's auth", &auth)).transpose()?,
+            tls: row.tls.map(|tls| parsed("a handler's tls", &tls)).transpose()?,
             name: row.name,
             event: row.event,
             lane: row.lane,
+            filter: row.filter,
         };
         Ok(Self {
             spec,
@@ -130,16 +147,34 @@ impl TryFrom<HandlerRead> for Handler {
 
 impl From<&Handler> for NewHandler {
     fn from(handler: &Handler) -> Self {
-        let HandlerSpec { id: _, name, event, task, priority, on_failure, timeout_ms, retry, lane, headers, secrets } =
-            handler.spec.clone();
-        let (status, notes) = (handler.status, handler.notes.clone());
-        Self { name, event, task, status, priority, on_failure, timeout_ms, retry, lane, headers, secrets, notes }
+        let spec = handler.spec.clone();
+        Self {
+            name: spec.name,
+            event: spec.event,
+            task: spec.task,
+            status: handler.status,
+            priority: spec.priority,
+            on_failure: spec.on_failure,
+            timeout_ms: spec.timeout_ms,
+            retry: spec.retry,
+            lane: spec.lane,
+            headers: spec.headers,
+            secrets: spec.secrets,
+            notes: handler.notes.clone(),
+            filter: spec.filter,
+            limits: spec.limits,
+            auth: spec.auth,
+            tls: spec.tls,
+        }
     }
 }
 
 /// The values of [`CREATE`] and [`UPDATE`], without the instant.
 fn content(handler: &NewHandler) -> Result<Vec<Value<'_>>> {
     let target = handler.task.target();
+    let optional = |text: Option<Result<String>>| text.transpose().map(|text| Value::Text(text.map(Into::into)));
+    let auth = optional(handler.auth.as_ref().map(json))?;
+    let tls = optional(handler.tls.as_ref().map(json))?;
     let search_text = [handler.name.as_str(), &handler.notes, &target].join("\n").to_lowercase();
     Ok(values![
         handler.name.as_str(),
@@ -156,6 +191,10 @@ fn content(handler: &NewHandler) -> Result<Vec<Value<'_>>> {
         json(&handler.headers)?,
         json(&handler.secrets)?,
         handler.notes.as_str(),
+        handler.filter.as_deref(),
+        json(&handler.limits)?,
+        auth,
+        tls,
         search_text,
     ])
 }

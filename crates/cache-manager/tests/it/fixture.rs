@@ -271,6 +271,10 @@ pub(crate) fn handler(name: &str, priority: u16) -> NewHandler {
         lane: None,
         headers: BTreeMap::new(),
         secrets: Vec::new(),
+        filter: None,
+        limits: Default::default(),
+        auth: None,
+        tls: None,
         notes: String::new(),
     }
 }

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::{HeaderMap, header};
 use baton_domain::address::AddressPolicy;
-use baton_domain::{Outcome, Response, Verdict};
+use baton_domain::connection::{Auth, Tls};
+use baton_domain::{FieldErrors, Outcome, Response, Verdict};
 use chrono::Utc;
-use reqwest::redirect;
+use reqwest::{StatusCode, redirect};
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use super::kept::Kept;
+use super::oauth::{Token, TokenServer, TokenSource, Tokens};
 use super::resolver::{NameError, Names};
 use super::target::{self, HttpTarget};
+use super::tls::{self, TlsClients};
 use super::{Call, End, Started, answer, failure};
 
 /// How long a connection may take to be there, TLS included, where the handler's timeout is not shorter. It is shared out among the
@@ -29,8 +33,12 @@ const INSPECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Makes the requests of all HTTP handlers.
 pub(super) struct HttpCaller {
     client: reqwest::Client,
+    /// For handlers with TLS settings of their own.
+    tls_clients: TlsClients,
+    tokens: Tokens,
     policy: Arc<AddressPolicy>,
     names: Names,
+    user_agent: String,
 }
 
 impl HttpCaller {
@@ -48,7 +56,8 @@ impl HttpCaller {
                 client
             }
         };
-        Ok(Self { client, policy, names })
+        let user_agent = user_agent.to_owned();
+        Ok(Self { client, tls_clients: TlsClients::default(), tokens: Tokens::default(), policy, names, user_agent })
     }
 
     pub(super) async fn call(&self, target: &HttpTarget, limit: Duration, call: &Call<'_>) -> Outcome {
@@ -76,18 +85,85 @@ impl HttpCaller {
         target::literal(url).map_or(Ok(()), |address| self.policy.check(address)).map_err(|refusal| refusal.to_string())
     }
 
+    /// What is wrong with certificates and keys, and with the address of a token server.
+    pub(super) async fn inspect_connection(&self, auth: Option<&Auth<String>>, tls: Option<&Tls<String>>) -> FieldErrors {
+        let mut errors = tls.map(|tls| tls::inspect(tls, || self.builder())).unwrap_or_default();
+        if let Some(Auth::Oauth2 { token_url, .. }) = auth
+            && let Err(reason) = self.inspect(token_url).await
+        {
+            errors.push("auth.token_url", reason);
+        }
+        errors
+    }
+
+    fn builder(&self) -> reqwest::ClientBuilder {
+        builder(&self.names, &self.user_agent)
+    }
+
     async fn exchange(&self, target: &HttpTarget, limit: Duration, call: &Call<'_>, started: &Started) -> End {
         let headers = match target.headers(call, started.at) {
             Ok(headers) => headers,
             Err(reason) => return End::failed(reason),
         };
+        let client = match target.tls.as_ref().map(|settings| self.tls_clients.get(settings, || self.builder())).transpose() {
+            Ok(own) => own,
+            Err(reason) => return End::failed(reason),
+        };
+        let client = client.as_ref().unwrap_or(&self.client);
         let deadline = started.clock + limit;
-        let request = self.client.post(target.url.clone()).headers(headers).body(call.body.clone());
-        match timeout_at(deadline, request.send()).await {
+        let exchange = Exchange { client, target, call, limit, deadline };
+        match &target.tokens {
+            None => exchange.once(headers).await,
+            // Seldom, and much larger than the other way.
+            Some(source) => Box::pin(self.with_token(source, &exchange, headers)).await,
+        }
+    }
+
+    /// Sends with a token. One that was kept and is not taken any more may have been withdrawn: then once more with a new one.
+    async fn with_token(&self, source: &TokenSource, exchange: &Exchange<'_>, headers: HeaderMap) -> End {
+        if let Err(refusal) = self.check_literal(&source.url) {
+            return End::failed(format!("auth.token_url: {refusal}"));
+        }
+        let server = TokenServer::new(exchange.client, &source.url);
+        let mut rejected: Option<Token> = None;
+        loop {
+            let token = match timeout_at(exchange.deadline, self.tokens.get(source, rejected.as_ref(), &server)).await {
+                Ok(Ok(token)) => token,
+                // Whatever is wrong there, it can be put right without the receiver: nothing is given up for it.
+                Ok(Err(reason)) => return End::retry(reason.to_string()),
+                Err(_) => return End::retry(format!("no token from {} within {} ms", source.url, exchange.limit.as_millis())),
+            };
+            let mut headers = headers.clone();
+            headers.insert(header::AUTHORIZATION, token.header.clone());
+            let end = exchange.once(headers).await;
+            let unauthorized =
+                matches!(end.response, Some(Response::Http { status, .. }) if status == StatusCode::UNAUTHORIZED.as_u16());
+            if !unauthorized || token.fresh {
+                return end;
+            }
+            rejected = Some(token);
+        }
+    }
+}
+
+/// A call on its way.
+struct Exchange<'a> {
+    client: &'a reqwest::Client,
+    target: &'a HttpTarget,
+    call: &'a Call<'a>,
+    limit: Duration,
+    deadline: Instant,
+}
+
+impl Exchange<'_> {
+    async fn once(&self, headers: HeaderMap) -> End {
+        let Self { client, target, call, limit, deadline } = self;
+        let request = client.post(target.url.clone()).headers(headers).body(call.body.clone());
+        match timeout_at(*deadline, request.send()).await {
             Err(_) => End::retry(format!("no answer within {} ms", limit.as_millis())),
             Ok(Err(error)) => failure::end(&error, &target.place),
             Ok(Ok(mut response)) => {
-                let (body, stop) = read(&mut response, deadline).await;
+                let (body, stop) = read(&mut response, *deadline).await;
                 let broken = match stop {
                     Stop::Enough => None,
                     Stop::Late => Some(format!("the answer was not complete within {} ms", limit.as_millis())),

@@ -8,6 +8,8 @@ mod crew;
 mod failure;
 mod http;
 mod kept;
+mod oauth;
+mod opened;
 mod process;
 mod resolver;
 mod sandbox;
@@ -18,12 +20,14 @@ mod script_folder;
 mod signing;
 mod supervisor;
 mod target;
+mod tls;
 mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use baton_domain::address::AddressPolicy;
+use baton_domain::connection::{Auth, Tls};
 use baton_domain::{EventId, FieldErrors, GenerationNumber, HandlerId, ObjectId, Outcome, Response, Task, Verdict};
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -31,6 +35,7 @@ use tokio::time::Instant;
 
 pub use self::confinement::{Confinement, ScriptLimits, SupervisorProgram};
 use self::http::HttpCaller;
+pub use self::opened::Opened;
 use self::script::ScriptRunner;
 pub use self::signing::SigningKey;
 pub use self::supervisor::supervise_if_asked;
@@ -141,6 +146,12 @@ impl Caller {
             Way::Http(http) => self.0.http.call(http, target.timeout, call).await,
             Way::Script(script) => Box::pin(self.0.scripts.call(script, target.timeout, call)).await,
         }
+    }
+
+    /// What is wrong with how an HTTP handler is to be connected to: certificates and keys that cannot be used (`tls.ca`,
+    /// `tls.client_certificate`, `tls`), a token server whose address is refused (`auth.token_url`).
+    pub async fn inspect_connection(&self, auth: Option<&Auth<String>>, tls: Option<&Tls<String>>) -> FieldErrors {
+        self.0.http.inspect_connection(auth, tls).await
     }
 
     /// What is wrong with a task as an operator typed it: a URL or address that is refused (`task.url`), a script that cannot or must

@@ -5,14 +5,20 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use baton_domain::Task;
+use baton_domain::connection::Auth;
 use baton_domain::handler::HandlerSpec;
 use chrono::{DateTime, Utc};
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP};
 use url::{Host, Url};
 
 use super::Call;
+use super::oauth::TokenSource;
+use super::opened::Opened;
 use super::signing::SigningKey;
+use super::tls::TlsSettings;
 
 const ATTEMPT: HeaderName = HeaderName::from_static("baton-attempt");
 const HANDLER: HeaderName = HeaderName::from_static("baton-handler");
@@ -51,6 +57,10 @@ pub(super) struct HttpTarget {
     pub(super) place: String,
     headers: HeaderMap,
     secrets: Vec<(SigningKey, Option<DateTime<Utc>>)>,
+    /// Whom to trust, where it is not the authorities of the system alone.
+    pub(super) tls: Option<TlsSettings>,
+    /// Where its tokens come from, where it wants one.
+    pub(super) tokens: Option<TokenSource>,
 }
 
 /// What to run.
@@ -61,18 +71,13 @@ pub(super) struct ScriptTarget {
 }
 
 impl Target {
-    /// Parses a handler. `headers` are the operator's extra ones, opened; those that Baton sets itself are left out. `secrets` are
-    /// `whsec_…` or `whsk_…`, opened, each with the instant until which it signs.
+    /// Parses a handler, whose secrets are opened. Headers that Baton sets itself are left out.
     ///
     /// # Errors
-    /// A sentence, for a URL, header or secret that no request can be made of.
-    pub fn new(
-        spec: &HandlerSpec,
-        headers: Vec<(String, String)>,
-        secrets: Vec<(String, Option<DateTime<Utc>>)>,
-    ) -> Result<Self, String> {
+    /// A sentence, for a URL, header, secret or certificate that no request can be made of.
+    pub fn new(spec: &HandlerSpec, opened: Opened) -> Result<Self, String> {
         let way = match &spec.task {
-            Task::Http { url } => Way::Http(Box::new(HttpTarget::new(url, headers, secrets)?)),
+            Task::Http { url } => Way::Http(Box::new(HttpTarget::new(url, opened)?)),
             Task::Script { path, args } => Way::Script(ScriptTarget { path: path.clone(), args: args.clone() }),
         };
         Ok(Self { timeout: Duration::from_millis(spec.timeout_ms.into()), way })
@@ -91,12 +96,22 @@ impl fmt::Debug for Target {
 }
 
 impl HttpTarget {
-    fn new(url: &str, headers: Vec<(String, String)>, secrets: Vec<(String, Option<DateTime<Utc>>)>) -> Result<Self, String> {
+    fn new(url: &str, opened: Opened) -> Result<Self, String> {
+        let Opened { headers, secrets, auth, tls } = opened;
         let url = parse_url(url)?;
         let place = place(&url);
         let secrets =
             secrets.into_iter().map(|(secret, until)| Ok((SigningKey::parse(&secret)?, until))).collect::<Result<_, String>>()?;
-        Ok(Self { url, place, headers: common_headers(headers)?, secrets })
+        let mut headers = common_headers(headers)?;
+        let tokens = match auth {
+            None => None,
+            Some(Auth::Basic { username, password }) => {
+                headers.insert(header::AUTHORIZATION, basic(&username, &password)?);
+                None
+            }
+            Some(oauth2 @ Auth::Oauth2 { .. }) => TokenSource::new(oauth2)?,
+        };
+        Ok(Self { url, place, headers, secrets, tls: tls.map(TlsSettings::new), tokens })
     }
 
     /// The headers of one attempt that begins at `now`.
@@ -152,7 +167,8 @@ pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     }
 }
 
-fn place(url: &Url) -> String {
+/// Host and port, as errors name them.
+pub(super) fn place(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
@@ -172,6 +188,13 @@ fn common_headers(headers: Vec<(String, String)>) -> Result<HeaderMap, String> {
     Ok(common)
 }
 
+/// User and password as a header (RFC 7617).
+fn basic(username: &str, password: &str) -> Result<HeaderValue, String> {
+    let mut header = value(&format!("Basic {}", STANDARD.encode(format!("{username}:{password}"))))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
 fn value(text: &str) -> Result<HeaderValue, String> {
     HeaderValue::from_str(text).map_err(|e| e.to_string())
 }
@@ -187,7 +210,7 @@ mod tests {
     fn http(headers: &[(&str, &str)], secrets: &[(&str, Option<&str>)]) -> Result<HttpTarget, String> {
         let headers = headers.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
         let secrets = secrets.iter().map(|(s, until)| ((*s).into(), until.map(|u| u.parse().unwrap()))).collect();
-        HttpTarget::new("http://crm.lan/api", headers, secrets)
+        HttpTarget::new("http://crm.lan/api", Opened { headers, secrets, ..Opened::default() })
     }
 
     fn headers(target: &HttpTarget, now: &str) -> HeaderMap {

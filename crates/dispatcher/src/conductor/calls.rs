@@ -4,46 +4,27 @@ use std::sync::Arc;
 
 use baton_domain::handler::Task;
 use baton_domain::scheduler::Ending;
-use baton_domain::{
-    CallStatus, EventId, Execution, ExecutionId, GenerationNumber, HandlerId, ObjectId, Outcome, PartitionId, Seq, Verdict,
-};
+use baton_domain::{CallStatus, Execution, ExecutionId, HandlerId, Seq, Verdict};
 use baton_storage::{DeliveryRow, DeliveryState, FedDispatch};
-use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio::time::Instant;
 
+use super::order::{Called, Order, carry_out, unwanted};
 use super::planning::body_of;
-use super::{Conductor, Message};
-use crate::call::{Call, Caller};
+use super::{Conductor, Message, pace};
 use crate::compiled::Ready;
 use crate::recorder::Change;
 use crate::settings::{LEASE_MARGIN, UNRECORDED_MAX, delta};
 
-/// A call that ended.
-pub(crate) struct Called {
-    seq: Seq,
-    handler: HandlerId,
-    partition: PartitionId,
-    /// The handler as it was called.
-    under: Arc<Ready>,
-    generation: GenerationNumber,
-    /// `None` when it was not made: the lease was over before it could begin.
-    outcome: Option<Outcome>,
-}
-
-/// What a task that calls needs of its own.
-struct Order {
-    seq: Seq,
-    partition: PartitionId,
-    event_id: EventId,
-    events_id: Arc<str>,
-    object_id: ObjectId,
-    under: Arc<Ready>,
-    generation: GenerationNumber,
-    attempt: u32,
-    body: Bytes,
-    /// When it is too late to begin: another dispatcher may own the partition by then.
-    not_after: Instant,
+/// What became of a call that was to be started.
+enum Start {
+    Begun,
+    /// Its handler is called often enough for now.
+    TooEarly,
+    /// Its body has to be loaded first.
+    WithoutBody,
+    /// There is nothing to call, or not any more.
+    Not,
 }
 
 impl Conductor {
@@ -54,21 +35,26 @@ impl Conductor {
         }
         let mut to_load = Vec::new();
         while self.calls < self.tools.settings.calls_max {
-            let (live, settings, holds) = (&self.live, &self.tools.settings, &self.holds);
+            let (live, settings, holds, owned) = (&self.live, &self.tools.settings, &self.holds, self.owned.len());
             let limit = |handler| {
-                let of_task = match live.handler(handler).map(|h| &h.spec.task) {
+                let spec = live.handler(handler).map(|h| &h.spec);
+                let of_task = match spec.map(|spec| &spec.task) {
                     Some(Task::Script { .. }) => settings.handler_calls_max.min(settings.scripts_max),
                     _ => settings.handler_calls_max,
                 };
-                holds.calls(handler, of_task)
+                let limits = spec.map(|spec| spec.limits).unwrap_or_default();
+                holds.calls(handler, pace::concurrency(limits, owned, of_task))
             };
             let Some((seq, handler)) = self.ready.pop(limit) else { break };
-            if !self.start_call(seq, handler) {
-                self.ready.release(handler);
-                if let Some(waiting) = self.without_body.get(&seq)
-                    && waiting.len() == 1
-                {
-                    to_load.push(seq);
+            match self.start_call(seq, handler) {
+                Start::Begun => {}
+                Start::TooEarly => self.ready.park(seq, handler),
+                Start::Not => self.ready.release(handler),
+                Start::WithoutBody => {
+                    self.ready.release(handler);
+                    if self.without_body.get(&seq).is_some_and(|waiting| waiting.len() == 1) {
+                        to_load.push(seq);
+                    }
                 }
             }
         }
@@ -77,22 +63,27 @@ impl Conductor {
         }
     }
 
-    /// Starts a call; `false` when it takes no slot, because its body has to be loaded first or its handler is gone.
-    fn start_call(&mut self, seq: Seq, handler: HandlerId) -> bool {
-        let Some(dispatch) = self.dispatches.get_mut(&seq) else { return false };
-        let Some(object) = self.objects.get(&dispatch.key) else { return false };
-        let Some(delivery) = object.queue.chain(seq).and_then(|chain| chain.delivery(handler)) else { return false };
+    fn start_call(&mut self, seq: Seq, handler: HandlerId) -> Start {
+        let Some(dispatch) = self.dispatches.get_mut(&seq) else { return Start::Not };
+        let Some(object) = self.objects.get(&dispatch.key) else { return Start::Not };
+        let Some(delivery) = object.queue.chain(seq).and_then(|chain| chain.delivery(handler)) else { return Start::Not };
         let attempt = delivery.attempts + 1;
         // The first attempt runs under the chain's generation, a retry as the handler is now.
         let generation = if attempt == 1 { &dispatch.under } else { &self.live };
         let Some(under) = generation.handler(handler) else {
             self.skip_gone(seq, handler);
-            return false;
+            return Start::Not;
         };
         let Some(body) = &dispatch.body else {
             self.without_body.entry(seq).or_default().push(handler);
-            return false;
+            return Start::WithoutBody;
         };
+        // What the filter does not want must not use up the pace, so there it is asked here already.
+        let limits = under.spec.limits;
+        let wanted = limits.per_second.is_none() || unwanted(under, body).is_none();
+        if wanted && !self.paces.admit(handler, limits, self.owned.len()) {
+            return Start::TooEarly;
+        }
         let order = Order {
             seq,
             partition: dispatch.partition,
@@ -115,7 +106,7 @@ impl Conductor {
         tokio::spawn(async move {
             let _ = outbox.send(Message::Called(Box::new(carry_out(&caller, order).await)));
         });
-        true
+        Start::Begun
     }
 
     /// Bodies that had been put aside are here.
@@ -178,6 +169,10 @@ impl Conductor {
     fn settle(&mut self, called: Called) -> Option<Change> {
         let Called { seq, handler, under, generation, outcome, .. } = called;
         let outcome = outcome?;
+        if outcome.verdict == Verdict::Unwanted {
+            self.skip(seq, handler, outcome.error.unwrap_or_default());
+            return None;
+        }
         let dispatch = self.dispatches.get_mut(&seq)?;
         let object = self.objects.get_mut(&dispatch.key)?;
         let attempt = object.queue.chain(seq)?.delivery(handler)?.attempts + 1;
@@ -238,13 +233,18 @@ impl Conductor {
 
     /// Ends a delivery whose handler is not in the live generation any more.
     pub(super) fn skip_gone(&mut self, seq: Seq, handler: HandlerId) {
+        let reason = format!("not tried again: the handler is not in generation {} any more", self.live.number());
+        self.skip(seq, handler, reason);
+    }
+
+    /// Ends a delivery without a call.
+    fn skip(&mut self, seq: Seq, handler: HandlerId, reason: String) {
         let Some(dispatch) = self.dispatches.get_mut(&seq) else { return };
         // Not called, but something of it is recorded from now on.
         dispatch.called = true;
         let delivery = self.objects.get(&dispatch.key).and_then(|object| object.queue.chain(seq)?.delivery(handler));
         let attempts = delivery.map_or(0, |delivery| delivery.attempts);
         let mut change = Change::new(dispatch.partition, Arc::clone(&dispatch.key));
-        let reason = format!("not tried again: the handler is not in generation {} any more", self.live.number());
         change.executions.extend(self.skipped(seq, handler, attempts, reason));
         change.settled.push((seq, handler));
         self.end(&mut change, seq, handler, Ending::Skipped, false);
@@ -277,28 +277,6 @@ impl Conductor {
     }
 }
 
-async fn carry_out(caller: &Caller, order: Order) -> Called {
-    let Order { seq, partition, event_id, events_id, object_id, under, generation, attempt, body, not_after } = order;
-    let handler = under.spec.id;
-    let outcome = match &under.target {
-        // Much may have happened between the decision and this task's turn: the process may have been stopped in between.
-        Ok(_) if Instant::now() > not_after => None,
-        Ok(target) => {
-            let call =
-                Call { event_id, events_id: &events_id, object_id: &object_id, handler_id: handler, generation, attempt, body };
-            Some(caller.call(target, &call).await)
-        }
-        Err(reason) => Some(Outcome {
-            verdict: Verdict::Retry { after: None },
-            error: Some(reason.clone()),
-            response: None,
-            started_at: Utc::now(),
-            duration: std::time::Duration::ZERO,
-        }),
-    };
-    Called { seq, handler, partition, under, generation, outcome }
-}
-
 /// How a delivery ends by this attempt, or when it is due again.
 fn judge(under: &Ready, attempt: u32, verdict: Verdict, now: DateTime<Utc>) -> (Option<Ending>, Option<DateTime<Utc>>) {
     match verdict {
@@ -308,6 +286,7 @@ fn judge(under: &Ready, attempt: u32, verdict: Verdict, now: DateTime<Utc>) -> (
             (None, Some((now + delta(delay)).trunc_subsecs(6)))
         }
         Verdict::Retry { .. } | Verdict::Failed => (Some(Ending::Dead), None),
+        Verdict::Unwanted => (Some(Ending::Skipped), None),
     }
 }
 

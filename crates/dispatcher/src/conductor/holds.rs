@@ -111,6 +111,13 @@ impl Conductor {
         let change = match verdict {
             Verdict::Retry { .. } => self.holds.breakers.entry(handler).or_default().failed(seq, Utc::now()),
             // Most handlers have never failed, and need no breaker.
+            Verdict::Unwanted => {
+                // Nobody was asked: a probe has to find something else to ask with.
+                if let Some(breaker) = self.holds.breakers.get_mut(&handler).filter(|breaker| breaker.is_open()) {
+                    breaker.probe_later(Utc::now());
+                }
+                Change::None
+            }
             Verdict::Succeeded | Verdict::Failed => self.holds.breakers.get_mut(&handler).map_or(Change::None, Breaker::reached),
         };
         match change {

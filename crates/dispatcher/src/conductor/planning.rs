@@ -145,6 +145,7 @@ impl Conductor {
         }
         let before = std::mem::replace(&mut self.live, self.tools.shelf.compile(snapshot));
         self.forgive_changed(&before);
+        self.paces.keep(|handler| self.live.handler(handler).is_some_and(|live| live.spec.limits.per_second.is_some()));
         self.take_pauses();
         let now = Utc::now();
         for (seq, handler) in self.ready.drain() {

@@ -222,5 +222,9 @@ pub(crate) fn handler(id: i64, event: &str, priority: u16, url: String) -> Handl
         lane: None,
         headers: Default::default(),
         secrets: Vec::new(),
+        filter: None,
+        limits: Default::default(),
+        auth: None,
+        tls: None,
     }
 }

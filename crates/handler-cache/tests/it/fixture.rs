@@ -175,6 +175,10 @@ pub(crate) fn snapshot(number: i64, name: &str) -> Arc<Snapshot> {
         lane: None,
         headers: BTreeMap::new(),
         secrets: Vec::new(),
+        filter: None,
+        limits: Default::default(),
+        auth: None,
+        tls: None,
     };
     Arc::new(Snapshot::new(GenerationNumber(number), "2026-11-24T10:00:00Z".parse().unwrap(), [handler]))
 }

@@ -24,6 +24,10 @@ pub(crate) fn snapshot(number: i64, handlers: i64) -> Snapshot {
         lane: None,
         headers: BTreeMap::new(),
         secrets: Vec::new(),
+        filter: None,
+        limits: Default::default(),
+        auth: None,
+        tls: None,
     };
     Snapshot::new(GenerationNumber(number), after(number), (1..=handlers).map(handler))
 }

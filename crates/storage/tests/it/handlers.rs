@@ -31,6 +31,10 @@ fn new(name: &str) -> NewHandler {
         lane: None,
         headers: BTreeMap::new(),
         secrets: Vec::new(),
+        filter: None,
+        limits: Default::default(),
+        auth: None,
+        tls: None,
         notes: String::new(),
     }
 }

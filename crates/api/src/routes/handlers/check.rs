@@ -9,6 +9,7 @@ use baton_storage::{NewHandler, Vault};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::connection;
 use super::secrets::{changed_secrets, check_secret, sealed_headers};
 use super::shape::{HandlerInput, RetryInput, TaskInput};
 use crate::problem::Problem;
@@ -26,11 +27,14 @@ pub(super) async fn checked(state: &ApiState, sent: Value, stored: Option<&Saved
     check_id(&mut found, input.id, stored);
     let task = input.task.take().and_then(|task| complete(&mut found, task));
     check_kept_headers(&mut found, input.headers.as_ref(), stored);
+    let auth = input.auth.take().and_then(|auth| auth.complete(&mut found));
+    connection::check_kept_secret(&mut found, auth.as_ref(), stored);
+    let tls = input.tls.take().map(|tls| tls.complete(stored));
     add(&mut errors, &found);
     keep_default_lane(&mut input, stored);
     let catalogue = state.catalogue.with(input.event.as_deref()).await?;
     let status = input.status.map_or(HandlerStatus::Enabled, Into::into);
-    let form = form(input, task.clone());
+    let form = HandlerForm { auth, tls, ..form(input, task.clone()) };
     let draft = form.check(&catalogue);
     match &draft {
         Ok(draft) => add(&mut errors, &check_secret(&draft.secret)),
@@ -43,6 +47,9 @@ pub(super) async fn checked(state: &ApiState, sent: Value, stored: Option<&Saved
         && !errors.0.iter().any(|e| overlaps(&e.field, "task"))
     {
         add(&mut errors, &state.caller.inspect(&task).await);
+    }
+    if let Ok(draft) = &draft {
+        add(&mut errors, &connection::inspect(state, draft, stored).await);
     }
     match draft {
         Ok(draft) if errors.0.is_empty() => Ok(draft),
@@ -146,11 +153,15 @@ fn form(input: HandlerInput, task: Option<Task>) -> HandlerForm {
             Some(Some(secret)) => SecretChange::Set(secret),
         },
         notes: input.notes,
+        filter: input.filter,
+        limits: input.limits.map(|limits| (limits.concurrency, limits.per_second)).unwrap_or_default(),
+        ..HandlerForm::default()
     }
 }
 
 /// A draft as it is created, and the secret to show.
 pub(super) fn created(draft: HandlerDraft, vault: &Vault, now: DateTime<Utc>) -> (NewHandler, Option<String>) {
+    let (auth, tls) = connection::sealed(&draft, None, vault);
     let (secrets, shown) = changed_secrets(draft.secret, &[], vault, now);
     let handler = NewHandler {
         name: draft.name,
@@ -165,12 +176,17 @@ pub(super) fn created(draft: HandlerDraft, vault: &Vault, now: DateTime<Utc>) ->
         headers: sealed_headers(draft.headers, &BTreeMap::new(), vault),
         secrets,
         notes: draft.notes,
+        filter: draft.filter,
+        limits: draft.limits,
+        auth,
+        tls,
     };
     (handler, shown)
 }
 
 /// A draft in the place of what is stored, and the secret to show.
 pub(super) fn replaced(draft: HandlerDraft, stored: &Saved, vault: &Vault, now: DateTime<Utc>) -> (Saved, Option<String>) {
+    let (auth, tls) = connection::sealed(&draft, Some(&stored.spec), vault);
     let is_script = matches!(draft.task, Task::Script { .. });
     // A script has no request to sign: a secret left over from an HTTP task would only come back by surprise.
     let change = if is_script { SecretChange::Clear } else { draft.secret };
@@ -187,6 +203,10 @@ pub(super) fn replaced(draft: HandlerDraft, stored: &Saved, vault: &Vault, now: 
         lane: draft.lane,
         headers: sealed_headers(draft.headers, &stored.spec.headers, vault),
         secrets,
+        filter: draft.filter,
+        limits: draft.limits,
+        auth,
+        tls,
     };
     (Saved { spec, status: draft.status, notes: draft.notes, ..stored.clone() }, shown)
 }

@@ -1,6 +1,7 @@
 //! `/v1/handlers`: what operators configure.
 
 mod check;
+mod connection;
 mod edit;
 mod live;
 mod patch;

@@ -4,12 +4,13 @@ use baton_domain::Handler as Saved;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::connection::{Auth, LimitsInput, Tls};
 use super::shape::RetryInput;
 use crate::problem::Problem;
 use crate::words::{HandlerStatus, OnFailure, TaskType};
 
-/// An edit of some fields (JSON Merge Patch). What is left out stays, null gives the default back. Fields within `task`, `retry` and
-/// `headers` can be edited one by one; a task of another type takes the place of the whole task.
+/// An edit of some fields (JSON Merge Patch). What is left out stays, null gives the default back. Fields within `task`, `retry`,
+/// `headers`, `limits`, `auth` and `tls` can be edited one by one; a task or auth of another type takes the place of the whole.
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "what a patch looks like; it is merged into the form before it is read")]
 pub(crate) struct HandlerPatch {
@@ -33,6 +34,14 @@ pub(crate) struct HandlerPatch {
     /// `whsec_…`, `whsk_…`, `generate` or `generate_ed25519`; null removes it.
     #[schema(write_only)]
     secret: Option<String>,
+    /// Null removes it.
+    #[schema(max_length = 2000)]
+    filter: Option<String>,
+    limits: Option<LimitsInput>,
+    /// Null removes it; another type takes the place of the whole.
+    auth: Option<Auth>,
+    /// Null removes it.
+    tls: Option<Tls>,
     #[schema(max_length = 10_000)]
     notes: Option<String>,
 }
@@ -59,12 +68,12 @@ pub(super) fn merged(stored: &Saved, patch: &Value) -> Result<Value, Problem> {
     let mut form = form(stored);
     for (field, value) in patch {
         let value = match (field.as_str(), form.get(field), value) {
-            ("task", Some(task), Value::Object(edit)) => merged_task(task, edit),
+            ("task" | "auth", Some(typed), Value::Object(edit)) => merged_typed(typed, edit),
             ("headers", Some(Value::Object(headers)), Value::Object(edit)) => merged_headers(headers, edit),
-            ("retry", Some(Value::Object(retry)), Value::Object(edit)) => {
-                let mut retry = retry.clone();
-                retry.extend(edit.clone());
-                retry.into()
+            ("retry" | "limits" | "tls", Some(Value::Object(fields)), Value::Object(edit)) => {
+                let mut fields = fields.clone();
+                fields.extend(edit.clone());
+                fields.into()
             }
             _ => value.clone(),
         };
@@ -81,6 +90,7 @@ fn form(stored: &Saved) -> Map<String, Value> {
     let form = json!({
         "name": spec.name, "event": spec.event, "task": spec.task, "status": stored.status, "priority": spec.priority,
         "on_failure": spec.on_failure, "timeout_ms": spec.timeout_ms, "retry": spec.retry, "lane": spec.lane, "headers": headers,
+        "filter": spec.filter, "limits": spec.limits, "auth": spec.auth.as_ref().map(Auth::of), "tls": spec.tls.as_ref().map(Tls::of),
         "notes": stored.notes,
     });
     match form {
@@ -89,7 +99,8 @@ fn form(stored: &Saved) -> Map<String, Value> {
     }
 }
 
-fn merged_task(task: &Value, edit: &Map<String, Value>) -> Value {
+/// The fields of what has a `type`: of another type, nothing of it stays.
+fn merged_typed(task: &Value, edit: &Map<String, Value>) -> Value {
     let other_type = edit.get("type").is_some_and(|kind| Some(kind) != task.get("type"));
     let mut merged = match task {
         Value::Object(task) if !other_type => task.clone(),

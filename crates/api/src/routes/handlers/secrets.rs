@@ -57,7 +57,7 @@ pub(super) fn sealed_headers(
 }
 
 /// Whether this is what was sealed. What cannot be opened with the present key is something else.
-fn is(vault: &Vault, sealed: &Sealed, plain: &str) -> bool {
+pub(super) fn is(vault: &Vault, sealed: &Sealed, plain: &str) -> bool {
     vault.open(sealed).is_ok_and(|opened| opened == plain)
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::connection::{Auth, Limits, LimitsInput, Tls};
 use super::live::InForce;
 use crate::page::page;
 use crate::request::optional_object;
@@ -133,6 +134,16 @@ pub(crate) struct Handler {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     public_keys: Vec<String>,
+    /// Which events it is called for, an expression of the Common Expression Language on `event` and `data`; null for all of its type.
+    #[schema(required, example = "data.balance < 0", max_length = 2000)]
+    filter: Option<String>,
+    limits: Limits,
+    /// Who Baton is to the receiver; null where it is nobody.
+    #[schema(required)]
+    auth: Option<Auth>,
+    /// Whom Baton trusts there; null for the authorities that its system trusts.
+    #[schema(required)]
+    tls: Option<Tls>,
     notes: String,
     /// One more with each edit; the `ETag`.
     version: i64,
@@ -167,6 +178,10 @@ impl Handler {
             secret: None,
             secrets_valid: valid(&spec.secrets, in_force.at).count() as u32,
             public_keys: valid(&spec.secrets, in_force.at).filter_map(|secret| secret.public_key.clone()).collect(),
+            filter: spec.filter.clone(),
+            limits: spec.limits.into(),
+            auth: spec.auth.as_ref().map(Auth::of),
+            tls: spec.tls.as_ref().map(Tls::of),
             notes: saved.notes.clone(),
             version: saved.version,
             created_at: saved.created_at,
@@ -224,6 +239,19 @@ pub(crate) struct HandlerInput {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, write_only, example = "generate")]
     pub(super) secret: Option<Option<String>>,
+    /// Which events it is called for: an expression of the Common Expression Language (<https://cel.dev>) on `event` (`dt`, `events_id`,
+    /// `object_id`) and `data`. All of its type when it is left out or null.
+    #[schema(example = "has(data.balance) && data.balance < 0", max_length = 2000)]
+    pub(super) filter: Option<String>,
+    #[serde(default, deserialize_with = "optional_object")]
+    #[schema(nullable = false)]
+    pub(super) limits: Option<LimitsInput>,
+    /// Who Baton is to the receiver. Nobody when it is left out or null.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub(super) auth: Option<Auth>,
+    /// Whom Baton trusts there. The authorities that its system trusts when it is left out or null.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub(super) tls: Option<Tls>,
     /// Free text.
     #[schema(nullable = false, max_length = 10_000)]
     pub(super) notes: Option<String>,

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use baton_dispatcher::call::{Call, Target};
+use baton_dispatcher::call::{Call, Opened, Target};
 use baton_domain::handler::HandlerSpec;
 use baton_domain::{CallStatus, EventId, Execution as Frame, ExecutionId, GenerationNumber, HandlerId, Outcome, Seq, Verdict};
 use baton_domain::{NewEvent, event};
@@ -112,15 +112,9 @@ async fn call(state: &ApiState, handler: &HandlerSpec, event: &NewEvent, generat
 
 /// The handler ready to be called, its secrets opened.
 fn target(handler: &HandlerSpec, vault: &Vault) -> Result<Target, String> {
-    let mut headers = vec![(TEST_HEADER.to_owned(), "1".to_owned())];
-    for (name, sealed) in &handler.headers {
-        headers.push((name.clone(), vault.open(sealed).map_err(|e| format!("the header '{name}': {e}"))?));
-    }
-    let mut secrets = Vec::new();
-    for secret in &handler.secrets {
-        secrets.push((vault.open(&secret.sealed).map_err(|e| format!("the signing secret: {e}"))?, secret.valid_until));
-    }
-    Target::new(handler, headers, secrets)
+    let mut opened = Opened::of(handler, vault)?;
+    opened.headers.push((TEST_HEADER.to_owned(), "1".to_owned()));
+    Target::new(handler, opened)
 }
 
 fn failed(reason: String, started_at: DateTime<Utc>) -> Outcome {

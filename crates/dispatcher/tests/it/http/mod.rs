@@ -1,15 +1,17 @@
 //! HTTP handlers against a server on 127.0.0.1 that is scripted down to the bytes.
 
 mod answers;
+mod auth;
 mod connections;
 mod policy;
 mod server;
 mod spellings;
+mod tls;
 mod wire;
 
 use std::time::Duration;
 
-use baton_dispatcher::call::{Call, Caller, CallerSettings, Confinement, Target};
+use baton_dispatcher::call::{Call, Caller, CallerSettings, Confinement, Opened, Target};
 use baton_domain::address::AddressPolicy;
 use baton_domain::handler::HandlerSpec;
 use baton_domain::{EventId, GenerationNumber, HandlerId, ObjectId, OnFailure, Outcome, Response, RetryPolicy, Task};
@@ -45,11 +47,15 @@ fn spec(url: &str, timeout: Duration) -> HandlerSpec {
         lane: None,
         headers: [].into(),
         secrets: Vec::new(),
+        filter: None,
+        limits: Default::default(),
+        auth: None,
+        tls: None,
     }
 }
 
 fn target(url: &str, timeout: Duration) -> Target {
-    Target::new(&spec(url, timeout), Vec::new(), Vec::new()).unwrap()
+    Target::new(&spec(url, timeout), Opened::default()).unwrap()
 }
 
 fn event_id() -> EventId {

@@ -134,7 +134,7 @@ async fn no_spelling_gets_past_the_policy() {
 async fn said(caller: &Caller, url: &str) -> Result<String, String> {
     let errors = caller.inspect(&Task::Http { url: url.into() }).await.0;
     let [error] = &errors[..] else { return Err(format!("saved with {errors:?}")) };
-    let called = match Target::new(&spec(url, AMPLE), Vec::new(), Vec::new()) {
+    let called = match Target::new(&spec(url, AMPLE), Opened::default()) {
         Err(reason) => reason,
         Ok(target) => {
             let outcome = call(caller, &target, 1).await;

@@ -1,6 +1,6 @@
 //! What goes over the wire.
 
-use baton_dispatcher::call::Target;
+use baton_dispatcher::call::{Opened, Target};
 use chrono::{Duration as Span, Utc};
 use standardwebhooks::Webhook;
 
@@ -22,8 +22,8 @@ async fn the_request_is_exact() {
     let server = Server::saying(OK).await;
     let extra =
         [("X-Api-Key", "k 1"), ("Webhook-Id", "mine"), ("Content-Length", "3"), ("Host", "elsewhere"), ("User-Agent", "mine")];
-    let extra = extra.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
-    let target = Target::new(&spec(&server.url("/api/clients?x=1"), AMPLE), extra, Vec::new()).unwrap();
+    let headers = extra.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+    let target = Target::new(&spec(&server.url("/api/clients?x=1"), AMPLE), Opened { headers, ..Opened::default() }).unwrap();
     let before = Utc::now().timestamp();
     let outcome = call(&caller(&[], true), &target, 3).await;
     assert_eq!((outcome.verdict, outcome.error.as_deref()), (baton_domain::Verdict::Succeeded, None));
@@ -69,7 +69,7 @@ async fn signatures_of_all_valid_secrets_are_verified_by_the_published_library()
     let server = Server::saying(OK).await;
     let later = Utc::now() + Span::hours(1);
     let secrets = vec![(SECRET.to_owned(), None), (OLDER_SECRET.to_owned(), Some(later))];
-    let target = Target::new(&spec(&server.url("/"), AMPLE), Vec::new(), secrets).unwrap();
+    let target = Target::new(&spec(&server.url("/"), AMPLE), Opened { secrets, ..Opened::default() }).unwrap();
     call(&caller(&[], true), &target, 1).await;
     let request = &server.requests()[0];
     assert!(verified(request, SECRET) && verified(request, OLDER_SECRET));
@@ -83,7 +83,7 @@ async fn an_ended_secret_signs_no_more() {
     let server = Server::saying(OK).await;
     let earlier = Utc::now() - Span::seconds(1);
     let secrets = vec![(SECRET.to_owned(), None), (OLDER_SECRET.to_owned(), Some(earlier))];
-    let target = Target::new(&spec(&server.url("/"), AMPLE), Vec::new(), secrets).unwrap();
+    let target = Target::new(&spec(&server.url("/"), AMPLE), Opened { secrets, ..Opened::default() }).unwrap();
     call(&caller(&[], true), &target, 1).await;
     let request = &server.requests()[0];
     assert!(verified(request, SECRET));

@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use baton_dispatcher::call::{Call, Caller, CallerSettings, Confinement, SupervisorProgram, Target, supervise_if_asked};
+use baton_dispatcher::call::{Call, Caller, CallerSettings, Confinement, Opened, SupervisorProgram, Target, supervise_if_asked};
 use baton_domain::address::AddressPolicy;
 use baton_domain::handler::HandlerSpec;
 use baton_domain::{EventId, GenerationNumber, HandlerId, ObjectId, OnFailure, Outcome, Response, RetryPolicy, Task};
@@ -126,8 +126,12 @@ fn target(path: &str, args: &[&str], timeout: Duration) -> Target {
         lane: None,
         headers: [].into(),
         secrets: Vec::new(),
+        filter: None,
+        limits: Default::default(),
+        auth: None,
+        tls: None,
     };
-    Target::new(&spec, Vec::new(), Vec::new()).unwrap()
+    Target::new(&spec, Opened::default()).unwrap()
 }
 
 fn chmod(path: &Path, mode: u32) {

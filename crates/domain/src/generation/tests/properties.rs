@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use super::specs::{Edit, instant, sealed};
+use crate::connection::{Auth, CallLimits, CredentialsIn, Tls};
 use crate::generation::{Changes, HandlerChange, HandlerName, Snapshot};
-use crate::handler::{HandlerSpec, OnFailure, SigningSecret, Task};
+use crate::handler::{HandlerSpec, OnFailure, Sealed, SigningSecret, Task};
 use crate::ids::{GenerationNumber, HandlerId};
 use crate::retry::RetryPolicy;
 
@@ -19,6 +20,27 @@ fn task(text: &'static str) -> impl Strategy<Value = Task> {
         text.prop_map(|url| Task::Http { url }),
         (text, vec(text, 0..3)).prop_map(|(path, args)| Task::Script { path, args }),
     ]
+}
+
+/// A filter, limits, who Baton is there, whom it trusts.
+type Connection = (Option<String>, CallLimits, Option<Auth<Sealed>>, Option<Tls<Sealed>>);
+
+fn connection(text: &'static str, most: u32) -> impl Strategy<Value = Connection> {
+    let number = || option::of(1..=most.min(10_000) as u16);
+    let limits = (number(), number()).prop_map(|(concurrency, per_second)| CallLimits { concurrency, per_second });
+    let seal = move || text.prop_map(|value| sealed(&value));
+    let basic = (text, seal()).prop_map(|(username, password)| Auth::Basic { username, password });
+    let oauth2 = (text, text, seal(), option::of(text)).prop_map(|(token_url, client_id, client_secret, scope)| Auth::Oauth2 {
+        token_url,
+        client_id,
+        client_secret,
+        scope,
+        audience: None,
+        credentials_in: CredentialsIn::Header,
+    });
+    let tls = (option::of(text), option::of(text), option::of(seal()), any::<bool>());
+    let tls = tls.prop_map(|(ca, client_certificate, client_key, verify)| Tls { ca, client_certificate, client_key, verify });
+    (option::of(text), limits, option::of(prop_oneof![basic, oauth2]), option::of(tls))
 }
 
 /// Any handler. `text` and `most` bound what it holds: where they are tight, two handlers are often alike.
@@ -30,7 +52,7 @@ fn any_spec(text: &'static str, most: u32) -> impl Strategy<Value = HandlerSpec>
     let secret = (seal(), option::of((0..=i64::from(most)).prop_map(instant)));
     let secrets = vec(secret.prop_map(|(sealed, valid_until)| SigningSecret { sealed, public_key: None, valid_until }), 0..=2);
     let headers = btree_map(prop_oneof![Just("x-api-key"), Just("x.dotted"), Just("x-b")].prop_map(str::to_owned), seal(), 0..=2);
-    (text, event, task(text), policy, numbers, option::of(text), headers, secrets).prop_map(
+    (text, event, task(text), policy, numbers, option::of(text), headers, secrets, connection(text, most)).prop_map(
         |(
             name,
             event,
@@ -40,6 +62,7 @@ fn any_spec(text: &'static str, most: u32) -> impl Strategy<Value = HandlerSpec>
             lane,
             headers,
             secrets,
+            (filter, limits, auth, tls),
         )| {
             HandlerSpec {
                 id: HandlerId(0),
@@ -53,6 +76,10 @@ fn any_spec(text: &'static str, most: u32) -> impl Strategy<Value = HandlerSpec>
                 lane,
                 headers,
                 secrets,
+                filter,
+                limits,
+                auth,
+                tls,
             }
         },
     )
@@ -102,7 +129,7 @@ proptest! {
 
     #[test]
     fn two_handlers_differ_exactly_when_their_checksums_do(
-        a in any_spec("[ab]?", 2), b in any_spec("[ab]?", 2), like: [bool; 8],
+        a in any_spec("[ab]?", 2), b in any_spec("[ab]?", 2), like: [bool; 12],
     ) {
         // Each field is taken from one or the other, so that few differ.
         let take = |like: bool| if like { &a } else { &b };
@@ -118,6 +145,10 @@ proptest! {
             lane: take(like[5]).lane.clone(),
             headers: take(like[6]).headers.clone(),
             secrets: take(like[7]).secrets.clone(),
+            filter: take(like[8]).filter.clone(),
+            limits: take(like[9]).limits,
+            auth: take(like[10]).auth.clone(),
+            tls: take(like[11]).tls.clone(),
         };
         let changes = Changes::between([&a], [&mixed]);
         prop_assert_eq!(changes.is_empty(), a == mixed, "{:?}", changes);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::connection::{Auth, CallLimits, Tls};
 use crate::handler::{HandlerSpec, OnFailure, Sealed, SigningSecret, Task};
 use crate::ids::HandlerId;
 use crate::retry::RetryPolicy;
@@ -31,6 +32,10 @@ pub(super) fn plain(id: i64) -> HandlerSpec {
         lane: None,
         headers: BTreeMap::new(),
         secrets: Vec::new(),
+        filter: None,
+        limits: Default::default(),
+        auth: None,
+        tls: None,
     }
 }
 
@@ -46,6 +51,10 @@ pub(super) fn full(id: i64) -> HandlerSpec {
             SigningSecret { sealed: sealed("new"), public_key: None, valid_until: None },
             SigningSecret { sealed: sealed("old"), public_key: None, valid_until: Some(instant(3600)) },
         ],
+        filter: Some("data.balance < 0".into()),
+        limits: CallLimits { concurrency: Some(4), per_second: Some(20) },
+        auth: Some(Auth::Basic { username: "baton".into(), password: sealed("password") }),
+        tls: Some(Tls { ca: Some("ca".into()), client_certificate: None, client_key: None, verify: true }),
         ..plain(id)
     }
 }
@@ -65,15 +74,20 @@ pub(super) enum Edit {
     FirstDelay,
     MaxDelay,
     Lane,
+    Filter,
+    Concurrency,
+    PerSecond,
     HeaderAdded,
     HeaderChanged,
     HeaderRemoved,
     Secret,
+    Password,
+    Verify,
 }
 
 impl Edit {
     /// Every edit, in the order of the form.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 20] = [
         Self::Name,
         Self::Event,
         Self::Location,
@@ -85,10 +99,15 @@ impl Edit {
         Self::FirstDelay,
         Self::MaxDelay,
         Self::Lane,
+        Self::Filter,
+        Self::Concurrency,
+        Self::PerSecond,
         Self::HeaderAdded,
         Self::HeaderChanged,
         Self::HeaderRemoved,
         Self::Secret,
+        Self::Password,
+        Self::Verify,
     ];
 
     /// Makes the edit and says which field it changed, `None` where there was nothing to edit. `how` chooses among the ways to do
@@ -139,6 +158,13 @@ impl Edit {
                 spec.lane = if spec.lane.is_some() && how % 2 == 1 { None } else { Some(format!("{:?} {more}", spec.lane)) };
                 "lane"
             }
+            Self::Filter => {
+                spec.filter =
+                    if spec.filter.is_some() && how % 2 == 1 { None } else { Some(format!("{:?} {more}", spec.filter)) };
+                "filter"
+            }
+            Self::Concurrency => edit_limit(&mut spec.limits.concurrency, more, "limits.concurrency"),
+            Self::PerSecond => edit_limit(&mut spec.limits.per_second, more, "limits.per_second"),
             Self::HeaderAdded => {
                 // Sorts before every other.
                 spec.headers.insert("a-new".into(), sealed("new header"));
@@ -147,6 +173,16 @@ impl Edit {
             Self::HeaderChanged => return change_header(spec, "x-api-key", |value| Some(Sealed(value.0 + "!"))),
             Self::HeaderRemoved => return change_header(spec, "x.dotted", |_| None),
             Self::Secret => edit_secrets(&mut spec.secrets, how),
+            Self::Password => {
+                let Some(Auth::Basic { password, .. }) = &mut spec.auth else { return None };
+                password.0.push('!');
+                "auth.password"
+            }
+            Self::Verify => {
+                let tls = spec.tls.as_mut()?;
+                tls.verify = !tls.verify;
+                "tls.verify"
+            }
         };
         Some(field.into())
     }
@@ -154,6 +190,11 @@ impl Edit {
 
 fn push(text: &mut String, more: usize, field: &'static str) -> &'static str {
     text.push_str(&".".repeat(more));
+    field
+}
+
+fn edit_limit(limit: &mut Option<u16>, more: usize, field: &'static str) -> &'static str {
+    *limit = Some(limit.unwrap_or_default().wrapping_add(more as u16));
     field
 }
 

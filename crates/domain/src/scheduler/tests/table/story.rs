@@ -183,6 +183,10 @@ fn delivery(text: &str, now: DateTime<Utc>) -> Delivery {
         retry: RetryPolicy::default(),
         headers: BTreeMap::new(),
         secrets: Vec::new(),
+        filter: None,
+        limits: Default::default(),
+        auth: None,
+        tls: None,
     };
     let mut delivery = Delivery::new(&spec, Arc::from(spec.effective_lane()));
     (delivery.state, delivery.attempts) = match past {
