@@ -8,12 +8,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use baton_runtime::settings::Secret;
 use baton_storage::Vault;
 use clap::Args;
 use rand::RngExt;
 
 /// The file of the embedded database.
 const DATABASE: &str = "baton.db";
+/// What opens the secrets in it.
+const SECRET_KEY: &str = "secret-key";
+/// What is to open them once `baton rekey` has ended.
+const NEXT_SECRET_KEY: &str = "secret-key.next";
 
 /// Bytes of randomness in a generated token.
 const TOKEN_BYTES: usize = 32;
@@ -86,7 +91,7 @@ impl DataDir {
 
     /// The key of the secrets at rest, made at the first start. Refuses to make a new one beside a database whose secrets it could not open.
     pub(crate) fn secret_key(&self) -> anyhow::Result<String> {
-        let path = self.path.join("secret-key");
+        let path = self.path.join(SECRET_KEY);
         if !path.exists() && self.path.join(DATABASE).exists() {
             bail!(
                 "{} is gone, and with it what opens the secrets in {DATABASE}; put it back, or set BATON_SECRET_KEY",
@@ -94,6 +99,23 @@ impl DataDir {
             );
         }
         kept_or_made(&path, Vault::generate_key)
+    }
+
+    /// The key that is to take the place of the present one, where a change has begun and not ended.
+    pub(crate) fn next_secret_key(&self) -> anyhow::Result<Option<Secret>> {
+        let path = self.path.join(NEXT_SECRET_KEY);
+        if path.exists() { kept_or_made(&path, Vault::generate_key).map(|key| Some(Secret::new(key))) } else { Ok(None) }
+    }
+
+    /// The same, made if there is none.
+    pub(crate) fn new_secret_key(&self) -> anyhow::Result<Secret> {
+        kept_or_made(&self.path.join(NEXT_SECRET_KEY), Vault::generate_key).map(Secret::new)
+    }
+
+    /// Puts the new key in the place of the present one.
+    pub(crate) fn take_new_secret_key(&self) -> anyhow::Result<()> {
+        let (new, present) = (self.path.join(NEXT_SECRET_KEY), self.path.join(SECRET_KEY));
+        fs::rename(&new, &present).with_context(|| format!("cannot move {} to {}", new.display(), present.display()))
     }
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod data_dir;
 mod migrate;
+mod rekey;
 mod serve;
 
 use std::process::ExitCode;
@@ -32,6 +33,9 @@ enum Command {
     /// Checks that nothing is lost: prints the balance, and exits with 1 when it does not hold or something has waited for too long, with 2
     /// when it cannot be checked.
     Audit(AuditArgs),
+    /// Seals every secret anew with BATON_SECRET_KEY, opening what was sealed with one of BATON_SECRET_KEYS_BEFORE. The embedded default
+    /// makes a new key itself.
+    Rekey(RekeyArgs),
     /// Asks a program that runs at BATON_LISTEN whether it is ready.
     Healthcheck(ListenArgs),
 }
@@ -71,6 +75,18 @@ struct MigrateArgs {
 }
 
 #[derive(Debug, Args)]
+struct RekeyArgs {
+    #[command(flatten)]
+    data_dir: DataDirArgs,
+    #[command(flatten)]
+    database: baton_runtime::settings::DatabaseArgs,
+    #[command(flatten)]
+    secret_key: baton_runtime::settings::SecretKeyArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Args)]
 struct AuditArgs {
     #[command(flatten)]
     data_dir: DataDirArgs,
@@ -94,6 +110,7 @@ async fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Serve(args) => serve::serve(*args).await?,
         Command::Migrate(args) => migrate::migrate(args).await?,
+        Command::Rekey(args) => rekey::rekey(args).await?,
         Command::Audit(args) => return Ok(audit::audit(&args).await),
         Command::Healthcheck(args) => ops::check_ready(args.listen).await?,
     }

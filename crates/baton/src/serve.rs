@@ -12,7 +12,7 @@ use baton_domain::address::AddressPolicy;
 use baton_handler_cache::{HandlerCache, Installation, RedisSettings};
 use baton_runtime::settings::{Secret, TargetArgs, required};
 use baton_runtime::{metrics, ops, shutdown, telemetry};
-use baton_storage::{Store, StoreSettings, Vault};
+use baton_storage::{Store, StoreSettings};
 use tokio_util::sync::CancellationToken;
 
 use crate::ServeArgs;
@@ -119,7 +119,9 @@ async fn open(args: &ServeArgs, folder: Option<&DataDir>, stop: &CancellationTok
         (None, Some(folder)) => Secret::new(folder.secret_key()?),
         (None, None) => required(None, "BATON_SECRET_KEY", "it opens the secrets of handlers")?,
     };
-    let vault = Vault::new(key.expose()).context("BATON_SECRET_KEY cannot be used")?;
+    let mut before = shared.secret_key.before();
+    before.extend(folder.map(DataDir::next_secret_key).transpose()?.flatten());
+    let vault = baton_handler_cache::vault(&key, &before)?;
     let url = match (&shared.database.database_url, folder) {
         (Some(url), _) => url.expose().to_owned(),
         (None, Some(folder)) => folder.database_url(),

@@ -70,6 +70,13 @@ impl<S> Auth<S> {
         }
     }
 
+    /// Its secret.
+    pub fn secret_mut(&mut self) -> &mut S {
+        match self {
+            Self::Basic { password: secret, .. } | Self::Oauth2 { client_secret: secret, .. } => secret,
+        }
+    }
+
     /// The name of the field that holds the secret.
     #[must_use]
     pub fn secret_field(&self) -> &'static str {

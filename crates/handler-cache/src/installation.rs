@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use baton_runtime::settings::{DatabaseArgs, RedisArgs, SecretKeyArgs};
+use baton_runtime::settings::{DatabaseArgs, RedisArgs, Secret, SecretKeyArgs};
 use baton_runtime::start::when_possible;
 use baton_storage::{StorageError, Store, StoreSettings, Vault, VaultError};
 use clap::Args;
@@ -57,9 +57,14 @@ pub enum OpenError {
         "BATON_DATABASE_URL must be postgres:… for a service; SQLite is for `baton serve`, which does everything in one process"
     )]
     NotShared,
-    /// `BATON_SECRET_KEY` is not a key.
-    #[error("BATON_SECRET_KEY cannot be used: {0}")]
-    BadKey(#[source] VaultError),
+    /// `BATON_SECRET_KEY`, or one of the keys before, is not a key.
+    #[error("{setting} cannot be used: {source}")]
+    BadKey {
+        /// Its name.
+        setting: &'static str,
+        /// Why not.
+        source: VaultError,
+    },
     /// The Redis URL.
     #[error(transparent)]
     Cache(#[from] CacheError),
@@ -92,13 +97,23 @@ impl InstallationArgs {
             setting: "BATON_SECRET_KEY",
             why: "it opens the secrets of handlers; every program of an installation has the same 32 random bytes in base64",
         })?;
-        let vault = Vault::new(key.expose()).map_err(OpenError::BadKey)?;
+        let vault = vault(key, &self.secret_key.before())?;
         let settings = StoreSettings { url: url.expose().to_owned(), max_connections: self.database.database_connections };
         let redis = RedisSettings { url: redis.expose().to_owned(), prefix: self.redis.redis_prefix.clone() };
         let store = wait_for_store(&settings, stop).await?;
         let cache = HandlerCache::redis(store.clone(), &redis)?;
         Ok(Installation { store, cache, vault })
     }
+}
+
+/// What seals with a key, and opens what was sealed with it or with one of those before.
+///
+/// # Errors
+/// `BadKey`.
+pub fn vault(key: &Secret, before: &[Secret]) -> Result<Vault, OpenError> {
+    let bad = |setting| move |source| OpenError::BadKey { setting, source };
+    let vault = Vault::new(key.expose()).map_err(bad("BATON_SECRET_KEY"))?;
+    vault.opening_also(before.iter().map(Secret::expose)).map_err(bad("BATON_SECRET_KEYS_BEFORE"))
 }
 
 /// Why the database cannot be used yet.

@@ -14,5 +14,5 @@ mod live;
 pub use carrier::RedisSettings;
 pub use error::CacheError;
 pub use hints::{Hint, Hints};
-pub use installation::{Installation, InstallationArgs, OpenError, wait_for_store};
+pub use installation::{Installation, InstallationArgs, OpenError, vault, wait_for_store};
 pub use live::HandlerCache;

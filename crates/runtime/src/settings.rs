@@ -124,6 +124,24 @@ pub struct SecretKeyArgs {
     /// Encrypts handlers' secrets and header values at rest: 32 random bytes in base64. The same for all programs of an installation.
     #[arg(long, env = "BATON_SECRET_KEY", value_name = "BATON_SECRET_KEY", hide_env_values = true)]
     pub secret_key: Option<Secret>,
+
+    /// Keys that open what was sealed with them but seal nothing, separated by commas: while the key is being changed (`baton rekey`).
+    #[arg(
+        long,
+        env = "BATON_SECRET_KEYS_BEFORE",
+        value_name = "BATON_SECRET_KEYS_BEFORE",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    secret_keys_before: Vec<Secret>,
+}
+
+impl SecretKeyArgs {
+    /// The keys that open and do not seal; an empty setting is none.
+    #[must_use]
+    pub fn before(&self) -> Vec<Secret> {
+        self.secret_keys_before.iter().filter(|key| !key.expose().is_empty()).cloned().collect()
+    }
 }
 
 /// What clients of the API prove themselves with.

@@ -24,6 +24,7 @@ mod paging;
 mod pauses;
 mod progress;
 mod record;
+mod rekey;
 mod replay;
 mod retention;
 mod schedule;
@@ -52,6 +53,7 @@ pub use paging::{Page, Paged};
 pub use pauses::Pause;
 pub use progress::{Progress, ProgressState};
 pub use record::{DeliveryRow, Finished, Record};
+pub use rekey::Resealed;
 pub use retention::{BATCH_ROWS, GENERATIONS_KEPT, Place, Removed, Sweep, Swept};
 pub use service_runs::{LastRuns, RunState, ServiceRun};
 #[doc(hidden)]
@@ -81,6 +83,7 @@ pub fn statements() -> Vec<Statement> {
         pauses::STATEMENTS,
         progress::STATEMENTS,
         record::STATEMENTS,
+        rekey::STATEMENTS,
         replay::STATEMENTS,
         &retention::all_statements(),
         schedule::STATEMENTS,

@@ -1,6 +1,7 @@
 //! Encrypts secrets at rest.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -28,6 +29,8 @@ pub enum VaultError {
 #[derive(Clone)]
 pub struct Vault {
     cipher: XChaCha20Poly1305,
+    /// Of the keys before: they open what was sealed with them.
+    before: Arc<[XChaCha20Poly1305]>,
 }
 
 impl fmt::Debug for Vault {
@@ -42,10 +45,16 @@ impl Vault {
     /// # Errors
     /// [`VaultError::BadKey`].
     pub fn new(key: &str) -> Result<Self, VaultError> {
-        let key = key.trim().trim_end_matches('=');
-        let bytes = STANDARD_NO_PAD.decode(key).or_else(|_| URL_SAFE_NO_PAD.decode(key)).map_err(|_| VaultError::BadKey)?;
-        let cipher = XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| VaultError::BadKey)?;
-        Ok(Self { cipher })
+        Ok(Self { cipher: cipher(key)?, before: Arc::default() })
+    }
+
+    /// The same, which opens what was sealed with these keys too. It seals with its own only.
+    ///
+    /// # Errors
+    /// [`VaultError::BadKey`].
+    pub fn opening_also<'a>(self, keys: impl IntoIterator<Item = &'a str>) -> Result<Self, VaultError> {
+        let before = keys.into_iter().map(cipher).collect::<Result<_, _>>()?;
+        Ok(Self { before, ..self })
     }
 
     /// A new random key, as [`Self::new`] takes it.
@@ -68,11 +77,32 @@ impl Vault {
     /// # Errors
     /// [`VaultError::CannotOpen`].
     pub fn open(&self, sealed: &Sealed) -> Result<String, VaultError> {
-        let bytes = sealed.0.strip_prefix(FORM).and_then(|text| STANDARD.decode(text).ok()).ok_or(VaultError::CannotOpen)?;
-        let (nonce, text) = bytes.split_first_chunk::<NONCE_BYTES>().ok_or(VaultError::CannotOpen)?;
-        let plain = self.cipher.decrypt(&XNonce::from(*nonce), text).map_err(|_| VaultError::CannotOpen)?;
-        String::from_utf8(plain).map_err(|_| VaultError::CannotOpen)
+        std::iter::once(&self.cipher).chain(&*self.before).find_map(|cipher| opened(cipher, sealed)).ok_or(VaultError::CannotOpen)
     }
+
+    /// What was sealed with a key before, sealed with the present one; `None` where it is already.
+    ///
+    /// # Errors
+    /// [`VaultError::CannotOpen`].
+    pub fn resealed(&self, sealed: &Sealed) -> Result<Option<Sealed>, VaultError> {
+        if opened(&self.cipher, sealed).is_some() {
+            return Ok(None);
+        }
+        self.open(sealed).map(|plain| Some(self.seal(&plain)))
+    }
+}
+
+fn cipher(key: &str) -> Result<XChaCha20Poly1305, VaultError> {
+    let key = key.trim().trim_end_matches('=');
+    let bytes = STANDARD_NO_PAD.decode(key).or_else(|_| URL_SAFE_NO_PAD.decode(key)).map_err(|_| VaultError::BadKey)?;
+    XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| VaultError::BadKey)
+}
+
+fn opened(cipher: &XChaCha20Poly1305, sealed: &Sealed) -> Option<String> {
+    let bytes = sealed.0.strip_prefix(FORM).and_then(|text| STANDARD.decode(text).ok())?;
+    let (nonce, text) = bytes.split_first_chunk::<NONCE_BYTES>()?;
+    let plain = cipher.decrypt(&XNonce::from(*nonce), text).ok()?;
+    String::from_utf8(plain).ok()
 }
 
 #[cfg(test)]
@@ -89,6 +119,19 @@ mod tests {
         assert_eq!(vault.clone().open(&vault.seal("")).unwrap(), "");
         let other = Vault::new(&Vault::generate_key()).unwrap();
         assert_eq!(other.open(&sealed), Err(VaultError::CannotOpen));
+    }
+
+    #[test]
+    fn a_key_before_opens_and_does_not_seal() {
+        let (old, new) = (Vault::generate_key(), Vault::generate_key());
+        let before = Vault::new(&old).unwrap().seal("secret");
+        let vault = Vault::new(&new).unwrap().opening_also([old.as_str()]).unwrap();
+        assert_eq!(vault.open(&before).unwrap(), "secret");
+        let after = vault.resealed(&before).unwrap().unwrap();
+        assert_eq!(vault.resealed(&after), Ok(None));
+        assert_eq!(Vault::new(&new).unwrap().open(&after).unwrap(), "secret");
+        assert_eq!(Vault::new(&new).unwrap().resealed(&before), Err(VaultError::CannotOpen));
+        assert!(Vault::new(&new).unwrap().opening_also(["short"]).is_err());
     }
 
     #[test]

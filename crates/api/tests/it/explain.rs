@@ -19,7 +19,7 @@ on_both! {
     async fn stages_and_reasons(app) {
         let body = json!({"event": {"events_id": "clients.create"}});
         let fresh = app.post("/v1/events/explain", &body).await.ok();
-        assert_eq!(fresh, json!({"generation": 1, "live": [], "saved": [], "not_live": []}));
+        assert_eq!(fresh, json!({"generation": 1, "live": [], "saved": [], "not_live": [], "unwanted": []}));
         let mut ids = std::collections::BTreeMap::new();
         for (name, more) in [
             ("same", json!({"priority": 2})), ("twin", json!({"priority": 2})), ("changed", json!({"priority": 100})), ("off", json!({})),

@@ -21,7 +21,7 @@ on_both! {
             "status": "enabled", "priority": 100, "on_failure": "continue", "timeout_ms": 10000,
             "retry": {"max_attempts": 12, "first_delay_ms": 1000, "max_delay_ms": 3600000}, "lane": URL, "headers": {},
             "secrets_valid": 0, "notes": "", "version": 1, "created_at": created["created_at"], "updated_at": created["created_at"],
-            "live": "new", "paused": false,
+            "live": "new", "paused": false, "filter": null, "limits": {"concurrency": null, "per_second": null}, "auth": null, "tls": null,
         });
         assert_eq!(created, expected);
         let shown = app.get(answer.header("location")).await;

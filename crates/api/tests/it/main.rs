@@ -9,6 +9,7 @@ mod doors;
 mod events;
 mod events_refused;
 mod explain;
+mod handler_connection;
 mod handler_secrets;
 mod handlers;
 mod handlers_refused;

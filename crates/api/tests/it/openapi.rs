@@ -53,6 +53,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("post", "/v1/handlers/{id}/recover"),
     ("get", "/v1/jobs"),
     ("get", "/v1/jobs/{id}"),
+    ("post", "/v1/filters/test"),
     ("post", "/v1/jobs/{id}/cancel"),
     ("get", "/v1/services"),
     ("post", "/v1/services/cache-manager/restart"),

@@ -18,7 +18,7 @@ on_both!(
     event_types_are_added_once,
 );
 
-fn new(name: &str) -> NewHandler {
+pub(crate) fn new(name: &str) -> NewHandler {
     NewHandler {
         name: name.into(),
         event: "clients.create".into(),
@@ -39,7 +39,7 @@ fn new(name: &str) -> NewHandler {
     }
 }
 
-async fn create(f: &Fixture, handler: NewHandler) -> Handler {
+pub(crate) async fn create(f: &Fixture, handler: NewHandler) -> Handler {
     f.store.create_handler(&handler, now()).await.unwrap()
 }
 

@@ -14,6 +14,7 @@ mod jobs;
 mod ownership;
 mod plans;
 mod record;
+mod rekey;
 mod replay;
 mod retention;
 mod schema;

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use baton_domain::filter::Filter;
 use baton_domain::handler::HandlerSpec;
-use baton_domain::{Changes, FieldErrors, Handler as Saved, HandlerStatus, ObjectId, Snapshot};
+use baton_domain::{Changes, FieldErrors, Handler as Saved, HandlerStatus, ObjectId, Snapshot, event};
 use baton_storage::{HandlerSearch, Page, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::TAG;
+use super::sample::{self, SampleHead, SampleInput};
 use crate::problem::Problem;
 use crate::request::{Body, NoParams, QueryString, object};
 use crate::routes::handlers::Task;
@@ -20,7 +22,7 @@ use crate::state::ApiState;
 /// How many handlers are read at once.
 const READ_AT_ONCE: u16 = 200;
 
-/// An event as it would be published; only its type matters.
+/// An event as it would be published. Filters are asked only where `data` is given.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExplainInput {
@@ -55,6 +57,8 @@ pub(crate) struct Explanation {
     saved: Vec<ExplainedStage>,
     /// Handlers that are not live as they are saved, and why.
     not_live: Vec<NotLive>,
+    /// Handlers, live or saved, that would not be called because of their filter, and why.
+    unwanted: Vec<NotLive>,
 }
 
 /// Handlers of equal priority, which run side by side.
@@ -70,9 +74,13 @@ pub(crate) struct ExplainedHandler {
     id: i64,
     name: String,
     task: Task,
+    /// Its filter, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    filter: Option<String>,
 }
 
-/// A handler that is not live as it is saved.
+/// A handler that would not be called, or not as it is saved.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct NotLive {
     id: i64,
@@ -90,7 +98,7 @@ pub(super) async fn explain_event(
     QueryString(NoParams {}): QueryString<NoParams>,
     Body(input): Body<ExplainInput>,
 ) -> Result<Json<Explanation>, Problem> {
-    let events_id = checked(&state, &input).await?;
+    let (events_id, body) = checked(&state, &input).await?;
     let live = state.cache.refresh().await?;
     let saved = all_saved(&state.store, &events_id).await?;
     let live_chain = live.as_deref().map_or(&[][..], |snapshot| snapshot.chain(&events_id));
@@ -108,15 +116,23 @@ pub(super) async fn explain_event(
         not_live.push(NotLive { id: gone.id.0, name: gone.name.clone(), reason });
     }
     not_live.sort_by_key(|handler| handler.id);
-    Ok(Json(Explanation {
-        generation: live.as_deref().map(|snapshot| snapshot.number.0),
-        live: stages(live_chain.iter().map(AsRef::as_ref)),
-        saved: stages(enabled),
-        not_live,
-    }))
+    let mut unwanted: Vec<NotLive> = Vec::new();
+    let mut wants = |spec: &HandlerSpec, of: &str| match body.as_deref().and_then(|body| declined(spec, body)) {
+        None => true,
+        Some(reason) => {
+            unwanted.push(NotLive { id: spec.id.0, name: spec.name.clone(), reason: format!("{of}: {reason}") });
+            false
+        }
+    };
+    let live_stages = stages(live_chain.iter().map(AsRef::as_ref).filter(|spec| wants(spec, "live")));
+    let saved_stages = stages(enabled.into_iter().filter(|spec| wants(spec, "saved")));
+    unwanted.sort_by_key(|handler| handler.id);
+    let generation = live.as_deref().map(|snapshot| snapshot.number.0);
+    Ok(Json(Explanation { generation, live: live_stages, saved: saved_stages, not_live, unwanted }))
 }
 
-async fn checked(state: &ApiState, input: &ExplainInput) -> Result<String, Problem> {
+/// The id of the event type, and the body that handlers would get, where there is data.
+async fn checked(state: &ApiState, input: &ExplainInput) -> Result<(String, Option<String>), Problem> {
     let ExplainHead { events_id, object_id, dt } = &input.event;
     let mut errors = FieldErrors::default();
     let catalogue = state.catalogue.with([events_id.as_str()]).await?;
@@ -133,7 +149,22 @@ async fn checked(state: &ApiState, input: &ExplainInput) -> Result<String, Probl
     if input.ordering_key.as_ref().is_some_and(String::is_empty) {
         errors.push("ordering_key", "must not be empty");
     }
-    errors.or(found.unwrap_or_default()).map_err(Problem::invalid)
+    let events_id = errors.or(found.unwrap_or_default()).map_err(Problem::invalid)?;
+    let Some(data) = &input.data else { return Ok((events_id, None)) };
+    let head = SampleHead { events_id: None, object_id: object_id.clone(), dt: dt.clone() };
+    let event = sample::event(state, &events_id, SampleInput { event: Some(head), data: Some(data.clone()) }).await?;
+    let body = event::body(&event.events_id, &event.object_id, &event.dt, &event.data);
+    Ok((events_id, Some(body)))
+}
+
+/// Why a handler would not be called for an event with this body.
+fn declined(spec: &HandlerSpec, body: &str) -> Option<String> {
+    let text = spec.filter.as_deref()?;
+    match Filter::compile(text).and_then(|filter| filter.wants(body.as_bytes())) {
+        Ok(true) => None,
+        Ok(false) => Some(format!("its filter does not want this event ({text})")),
+        Err(reason) => Some(format!("its filter cannot be asked of this event, which would be a dead letter: {reason}")),
+    }
 }
 
 /// Every handler that is saved for the event, whatever its status.
@@ -176,7 +207,12 @@ fn differences(live: &HandlerSpec, saved: &HandlerSpec) -> String {
 fn stages<'a>(handlers: impl IntoIterator<Item = &'a HandlerSpec>) -> Vec<ExplainedStage> {
     let mut stages: BTreeMap<u16, Vec<ExplainedHandler>> = BTreeMap::new();
     for handler in handlers {
-        let explained = ExplainedHandler { id: handler.id.0, name: handler.name.clone(), task: (&handler.task).into() };
+        let explained = ExplainedHandler {
+            id: handler.id.0,
+            name: handler.name.clone(),
+            task: (&handler.task).into(),
+            filter: handler.filter.clone(),
+        };
         stages.entry(handler.priority).or_default().push(explained);
     }
     stages.into_iter().map(|(priority, handlers)| ExplainedStage { priority, handlers }).collect()

@@ -1,10 +1,39 @@
-//! A sample of every built-in event type, for test calls and dry runs.
+//! A sample of every built-in event type, for test calls, filters and dry runs.
 
-use baton_domain::Catalogue;
-use baton_domain::event::PublicationHead;
+use baton_domain::event::{Publication, PublicationHead};
+use baton_domain::{Catalogue, NewEvent};
+use chrono::Utc;
+use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
+use crate::problem::Problem;
 use crate::raw::raw;
+use crate::request::optional_object;
+use crate::state::ApiState;
+
+/// An event to try something with. What is left out comes from the built-in sample of its type.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SampleInput {
+    #[serde(default, deserialize_with = "optional_object")]
+    #[schema(nullable = false)]
+    pub(crate) event: Option<SampleHead>,
+    #[schema(schema_with = crate::openapi::data, required = false)]
+    pub(crate) data: Option<Box<RawValue>>,
+}
+
+/// What happened, to what, when.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SampleHead {
+    /// The event type that is tried.
+    #[schema(nullable = false, example = "clients.create")]
+    pub(crate) events_id: Option<String>,
+    #[schema(schema_with = crate::openapi::object_id, required = false)]
+    pub(crate) object_id: Option<Box<RawValue>>,
+    pub(crate) dt: Option<String>,
+}
 
 /// The id of the event type, the object's id, the data.
 const SAMPLES: &[(&str, &str, &str)] = &[
@@ -42,11 +71,33 @@ pub(crate) fn of(events_id: &str, catalogue: &Catalogue) -> Result<(PublicationH
     Ok((head, raw(data.into())))
 }
 
+/// An event of this type, of what was sent and of its sample.
+///
+/// # Errors
+/// What cannot be published, and another type than this.
+pub(crate) async fn event(state: &ApiState, events_id: &str, input: SampleInput) -> Result<NewEvent, Problem> {
+    let given = input.event.as_ref().and_then(|head| head.events_id.as_deref());
+    let catalogue = state.catalogue.with(std::iter::once(events_id).chain(given)).await?;
+    let (head, data) = of(events_id, &catalogue).map_err(|reason| Problem::field("event", reason))?;
+    let wanted = head.events_id.clone();
+    let SampleHead { events_id, object_id, dt } = input.event.unwrap_or_default();
+    let head = PublicationHead {
+        events_id: events_id.unwrap_or(head.events_id),
+        object_id: object_id.unwrap_or(head.object_id),
+        dt: dt.or(head.dt),
+    };
+    let publication = Publication { event: head, data: input.data.unwrap_or(data), ordering_key: None };
+    let checked = publication.check(&catalogue, None, Utc::now()).map_err(Problem::invalid)?;
+    if checked.events_id == wanted {
+        Ok(checked)
+    } else {
+        Err(Problem::field("event.events_id", format!("must be the handler's event, {wanted}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use baton_domain::event::Publication;
     use baton_domain::mask::mask_json;
-    use chrono::Utc;
 
     use super::*;
 

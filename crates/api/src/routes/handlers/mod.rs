@@ -3,6 +3,7 @@
 mod check;
 mod connection;
 mod edit;
+mod filter_test;
 mod live;
 mod patch;
 mod secrets;
@@ -38,6 +39,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(get_handler, replace_handler, update_handler, delete_handler))
         .routes(routes!(toggle_handler))
         .routes(routes!(test_call::test_handler))
+        .routes(routes!(filter_test::test_filter))
 }
 
 /// Which handlers.

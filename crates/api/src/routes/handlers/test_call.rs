@@ -8,14 +8,11 @@ use baton_domain::{CallStatus, EventId, Execution as Frame, ExecutionId, Generat
 use baton_domain::{NewEvent, event};
 use baton_storage::Vault;
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use utoipa::ToSchema;
 
 use super::TAG;
 use crate::problem::{Code, Problem};
-use crate::request::{Id, NoParams, OptionalBody, QueryString, no_such, optional_object};
-use crate::routes::events::sample;
+use crate::request::{Id, NoParams, OptionalBody, QueryString, no_such};
+use crate::routes::events::sample::{self, SampleInput};
 use crate::routes::executions::Execution;
 use crate::state::ApiState;
 
@@ -24,70 +21,26 @@ const TEST_HEADER: &str = "baton-test";
 /// What a client is advised to wait when too many test calls run, in seconds.
 const RETRY_SECONDS: u32 = 5;
 
-/// The event of a test call. What is left out comes from the built-in sample of the handler's event type.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TestInput {
-    #[serde(default, deserialize_with = "optional_object")]
-    #[schema(nullable = false)]
-    event: Option<TestHead>,
-    #[schema(schema_with = crate::openapi::data, required = false)]
-    data: Option<Box<RawValue>>,
-}
-
-/// What happened, to what, when.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TestHead {
-    /// The handler's event.
-    #[schema(nullable = false, example = "clients.create")]
-    events_id: Option<String>,
-    #[schema(schema_with = crate::openapi::object_id, required = false)]
-    object_id: Option<Box<RawValue>>,
-    dt: Option<String>,
-}
-
 /// Calls the saved handler once with a sample event.
 ///
-/// The call is made at once, under no lane, without a retry, and is not kept in the log. It carries the header `baton-test: 1`.
-#[utoipa::path(post, path = "/v1/handlers/{id}/test", tag = TAG, request_body(content = Option<TestInput>, description = "The event; a built-in sample without"),
+/// The call is made at once, under no lane, without a retry, whatever the handler's filter and limits say, and is not kept in the log. It carries the header `baton-test: 1`.
+#[utoipa::path(post, path = "/v1/handlers/{id}/test", tag = TAG, request_body(content = Option<SampleInput>, description = "The event; a built-in sample without"),
     params(("id" = i64, Path, description = "The handler's id")),
     responses((status = 200, body = Execution, description = "How it went; `status` says whether the handler did it")))]
 pub(super) async fn test_handler(
     State(state): State<ApiState>,
     Id(id): Id<HandlerId>,
     QueryString(NoParams {}): QueryString<NoParams>,
-    OptionalBody(input): OptionalBody<TestInput>,
+    OptionalBody(input): OptionalBody<SampleInput>,
 ) -> Result<Json<Execution>, Problem> {
     let saved = state.store.handler(id).await?.ok_or_else(|| no_such::<HandlerId>(id))?;
-    let event = event_of(&state, &saved.spec, input.unwrap_or_default()).await?;
+    let event = sample::event(&state, &saved.spec.event, input.unwrap_or_default()).await?;
     let Ok(_turn) = state.test_calls.try_acquire() else {
         return Err(Problem::new(Code::Overloaded, "Too many test calls run already; try again.").retry_after(RETRY_SECONDS));
     };
     let generation = state.cache.live().map(|live| live.number);
     let outcome = call(&state, &saved.spec, &event, generation).await;
     Ok(Json(Execution::of_test(frame(&saved.spec, event, generation), generation.map(|number| number.0), outcome)))
-}
-
-async fn event_of(state: &ApiState, handler: &HandlerSpec, input: TestInput) -> Result<NewEvent, Problem> {
-    let given = input.event.as_ref().and_then(|head| head.events_id.as_deref());
-    let catalogue = state.catalogue.with(std::iter::once(handler.event.as_str()).chain(given)).await?;
-    let (head, data) = match sample::of(&handler.event, &catalogue) {
-        Ok(sample) => sample,
-        Err(reason) => return Err(Problem::field("event", reason)),
-    };
-    let TestHead { events_id, object_id, dt } = input.event.unwrap_or_default();
-    let head = event::PublicationHead {
-        events_id: events_id.unwrap_or(head.events_id),
-        object_id: object_id.unwrap_or(head.object_id),
-        dt: dt.or(head.dt),
-    };
-    let publication = event::Publication { event: head, data: input.data.unwrap_or(data), ordering_key: None };
-    let checked = publication.check(&catalogue, None, Utc::now()).map_err(Problem::invalid)?;
-    if checked.events_id != handler.event {
-        return Err(Problem::field("event.events_id", format!("must be the handler's event, {}", handler.event)));
-    }
-    Ok(checked)
 }
 
 async fn call(state: &ApiState, handler: &HandlerSpec, event: &NewEvent, generation: Option<GenerationNumber>) -> Outcome {
