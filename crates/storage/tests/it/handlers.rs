@@ -148,6 +148,7 @@ async fn every_order_pages_through_equals(f: Fixture) {
         (HandlerSort::Name, |h| h.spec.name.to_lowercase()),
         (HandlerSort::Event, |h| h.spec.event.clone()),
         (HandlerSort::UpdatedAt, |h| h.updated_at.to_rfc3339()),
+        (HandlerSort::Chain, |h| format!("{} {:05}", h.spec.event, h.spec.priority)),
     ];
     let everything = f.store.search_handlers(&HandlerSearch::default(), &page(50)).await.unwrap().items;
     for (by, key) in orders {

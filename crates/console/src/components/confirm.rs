@@ -1,0 +1,35 @@
+//! What cannot be undone is asked about first: a drop-down with the question and the button.
+
+use maud::{Markup, html};
+
+/// A drop-down that asks before a form is sent.
+pub(crate) struct Confirm<'a> {
+    /// What opens it.
+    pub(crate) opener: Markup,
+    /// What opens it, in words, where `opener` is an icon.
+    pub(crate) label: &'a str,
+    /// What is asked, and what will happen.
+    pub(crate) question: Markup,
+    /// Where the form is sent.
+    pub(crate) action: &'a str,
+    /// What the form carries, its token among it.
+    pub(crate) fields: Markup,
+    /// What the button says.
+    pub(crate) button: &'a str,
+}
+
+impl Confirm<'_> {
+    /// The markup.
+    pub(crate) fn shown(&self) -> Markup {
+        html! {
+            details.confirm data-closes {
+                summary aria-label=(self.label) title=(self.label) { (self.opener) }
+                form.pop method="post" action=(self.action) {
+                    (self.fields)
+                    p { (self.question) }
+                    button.btn.danger { (self.button) }
+                }
+            }
+        }
+    }
+}
