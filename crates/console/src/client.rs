@@ -4,9 +4,8 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use tower::ServiceExt;
 
 use crate::ConsoleError;
@@ -127,9 +126,18 @@ impl ApiClient {
         method: Method,
         path: &str,
         version: Option<i64>,
-        body: Option<&Value>,
+        body: &impl Serialize,
     ) -> Result<T> {
-        read(&self.call(method, path, version, body).await?)
+        let body = serde_json::to_string(body).map_err(|error| ApiError::Unreadable(format!("no body for '{path}': {error}")))?;
+        read(&self.call(method, path, version, Some(body)).await?)
+    }
+
+    /// A call that changes something and needs no body.
+    ///
+    /// # Errors
+    /// What the API refuses with.
+    pub(crate) async fn order<T: DeserializeOwned>(&self, path: &str, version: Option<i64>) -> Result<T> {
+        read(&self.call(Method::POST, path, version, None).await?)
     }
 
     /// `DELETE`.
@@ -140,13 +148,13 @@ impl ApiClient {
         self.call(Method::DELETE, path, version, None).await.map(|_| ())
     }
 
-    async fn call(&self, method: Method, path: &str, version: Option<i64>, body: Option<&Value>) -> Result<Bytes> {
+    async fn call(&self, method: Method, path: &str, version: Option<i64>, body: Option<String>) -> Result<Bytes> {
         let mut request = Request::builder().method(method).uri(path).header(header::AUTHORIZATION, &self.authorization);
         if let Some(version) = version {
             request = request.header(header::IF_MATCH, format!("\"{version}\""));
         }
         let request = match body {
-            Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string())),
+            Some(body) => request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body)),
             None => request.body(Body::empty()),
         };
         let request = request.map_err(|error| ApiError::Unreadable(format!("'{path}' is no path of the API: {error}")))?;
@@ -159,7 +167,8 @@ impl ApiClient {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| ApiError::Unreadable(format!("the console cannot read the API's answer: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| ApiError::Unreadable(format!("the console cannot read the API's answer: {error}")))
 }
 
 fn refused(status: StatusCode, body: &[u8]) -> ApiError {

@@ -76,6 +76,10 @@ impl IntoResponseParts for Forget {
     type Error = std::convert::Infallible;
 
     fn into_response_parts(self, parts: ResponseParts) -> Result<ResponseParts, Self::Error> {
-        if self.0.get(COOKIE).is_none() { Ok(parts) } else { self.0.remove(console_cookie(COOKIE, String::new())).into_response_parts(parts) }
+        if self.0.get(COOKIE).is_none() {
+            Ok(parts)
+        } else {
+            self.0.remove(console_cookie(COOKIE, String::new())).into_response_parts(parts)
+        }
     }
 }

@@ -26,7 +26,9 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
         let fields: Vec<(String, String)> = parse(&body)?;
         let token = fields.iter().find(|(name, _)| name == csrf::FIELD).map(|(_, token)| token.as_str());
         if !csrf::is_right(&session, token) {
-            return Err(Failure::forbidden("This form belongs to another session. Go back, load the page again, and send it again."));
+            return Err(Failure::forbidden(
+                "This form belongs to another session. Go back, load the page again, and send it again.",
+            ));
         }
         parse(&body).map(Self)
     }

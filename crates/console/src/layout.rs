@@ -13,11 +13,11 @@ use crate::assets::{ICON, SCRIPT, STYLE};
 use crate::client::Paged;
 use crate::components::changes::Changes;
 use crate::components::time;
+use crate::csrf;
 use crate::failure::Failure;
 use crate::flash::{Flash, Forget};
 use crate::session::Session;
 use crate::state::Console;
-use crate::csrf;
 
 /// A screen of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) const SECTIONS: &[(Section, &str, &str)] = &[(Section::Provisioning, 
 
 /// Who asks for a page, and what is around it. An extractor.
 pub(crate) struct Shell {
-    pub(crate) console: Console,
+    console: Console,
     pub(crate) session: Session,
     jar: SignedCookieJar,
     uri: String,
@@ -98,6 +98,14 @@ impl FromRequestParts<Console> for Shell {
 }
 
 impl Shell {
+    /// The same after something was saved.
+    ///
+    /// # Errors
+    /// What the API refuses with.
+    pub(crate) async fn again(self) -> Result<Self, Failure> {
+        Ok(Self { cache: self.console.api.get("/v1/cache").await?, ..self })
+    }
+
     /// The page of a section.
     pub(crate) fn page(self, section: Section, title: &str, content: &Markup) -> Response {
         let body = html! {

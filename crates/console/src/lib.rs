@@ -29,8 +29,6 @@ use crate::client::ApiClient;
 use crate::failure::Failure;
 use crate::state::Console;
 
-/// Where everything of the console is.
-pub(crate) const BASE: &str = "/console";
 /// The page after the sign-in.
 pub(crate) const HOME: &str = "/console/provisioning";
 
@@ -46,7 +44,9 @@ pub struct ConsoleSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
     /// The token would have to stand in a header, and cannot.
-    #[error("the admin token (BATON_ADMIN_TOKEN) cannot stand in the header Authorization: it may have visible ASCII characters only")]
+    #[error(
+        "the admin token (BATON_ADMIN_TOKEN) cannot stand in the header Authorization: it may have visible ASCII characters only"
+    )]
     BadToken,
 }
 

@@ -70,7 +70,8 @@ pub(crate) fn address(next: &str) -> String {
 /// The address, if it is a page of the console: nobody is sent elsewhere.
 pub(crate) fn own_page(next: &str) -> Option<&str> {
     let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    let is_own = next.starts_with("/console/") && !next.starts_with("/console/sign-") && !next.contains("//") && !next.contains("/..");
+    let is_own =
+        next.starts_with("/console/") && !next.starts_with("/console/sign-") && !next.contains("//") && !next.contains("/..");
     (is_own && is_plain && next.len() <= NEXT_MAX).then_some(next)
 }
 
@@ -152,9 +153,21 @@ mod tests {
             assert_eq!(own_page(own), Some(own));
         }
         for other in [
-            "", "/", "//evil.example", "https://evil.example/console/", "/console//evil.example", "/console/\\evil.example",
-            "/console/../v1", "/console/sign-in", "/console/sign-out", "/consolex", "javascript:alert(1)", "/console/ä", "/console/a b",
-            "/console/a\nb", "/\\evil.example",
+            "",
+            "/",
+            "//evil.example",
+            "https://evil.example/console/",
+            "/console//evil.example",
+            "/console/\\evil.example",
+            "/console/../v1",
+            "/console/sign-in",
+            "/console/sign-out",
+            "/consolex",
+            "javascript:alert(1)",
+            "/console/ä",
+            "/console/a b",
+            "/console/a\nb",
+            "/\\evil.example",
         ] {
             assert_eq!(own_page(other), None, "{other}");
             assert_eq!(address(other), "/console/sign-in");

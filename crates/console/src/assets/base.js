@@ -1,6 +1,7 @@
 // Betters pages that work without it: times in the reader's zone, drop-downs that close by themselves.
 (() => {
   "use strict";
+  document.documentElement.classList.add("js");
   const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
   const short = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
@@ -27,6 +28,15 @@
   setInterval(() => { if (!document.hidden) setTimes(document); }, 5000);
   // For scripts that put something new into the page.
   window.baton = { setTimes };
+
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    if (!navigator.clipboard) break;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = "Copied";
+    });
+  }
 
   const close = (except) => {
     for (const open of document.querySelectorAll("details[data-closes][open]")) if (!open.contains(except)) open.open = false;

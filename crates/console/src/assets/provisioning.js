@@ -73,3 +73,41 @@
   });
   table.addEventListener("dragend", () => { clear(); dragged?.classList.remove("dragged"); dragged = null; });
 })();
+
+// The form of a handler: the chain beside it and the times of the attempts follow what is typed.
+(() => {
+  "use strict";
+  const form = document.getElementById("handler");
+  if (!form) return;
+  const follow = (place, path, names) => {
+    const target = document.getElementById(place);
+    let asked = 0;
+    let timer;
+    const load = async () => {
+      const number = ++asked;
+      const query = new URLSearchParams();
+      for (const name of names) query.set(name, form.elements.namedItem(name)?.value ?? "");
+      if (form.dataset.id) query.set("id", form.dataset.id);
+      try {
+        const answer = await fetch(`${path}?${query}`, { headers: { accept: "text/html" }, redirect: "error" });
+        if (answer.ok && number === asked) target.innerHTML = await answer.text();
+      } catch {
+        // The last answer stays; saving says what is wrong.
+      }
+    };
+    form.addEventListener("input", (event) => {
+      if (!names.includes(event.target.name)) return;
+      clearTimeout(timer);
+      timer = setTimeout(load, 200);
+    });
+  };
+  follow("chain", "/console/provisioning/chain", ["event", "name", "priority", "status"]);
+  follow("retry", "/console/provisioning/retry", ["max_attempts", "first_delay_ms", "max_delay_ms"]);
+
+  // A pasted address brings its scheme along.
+  form.elements.namedItem("url").addEventListener("input", (event) => {
+    const scheme = /^(https?):\/\//.exec(event.target.value.trim());
+    if (scheme) form.querySelector(`input[name="task"][value="${scheme[1]}"]`).checked = true;
+  });
+  document.getElementById("errors")?.focus();
+})();

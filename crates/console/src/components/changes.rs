@@ -100,7 +100,11 @@ fn value(value: &Value) -> String {
         Value::Null => "none".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) if items.iter().all(Value::is_string) => {
-            if items.is_empty() { "none".to_owned() } else { items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ") }
+            if items.is_empty() {
+                "none".to_owned()
+            } else {
+                items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+            }
         }
         other => other.to_string(),
     };

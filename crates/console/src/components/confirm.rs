@@ -19,11 +19,16 @@ pub(crate) struct Confirm<'a> {
 }
 
 impl Confirm<'_> {
-    /// The markup.
+    /// The drop-down with a quiet opener, such as an icon.
     pub(crate) fn shown(&self) -> Markup {
+        self.shown_as("")
+    }
+
+    /// The drop-down with an opener of this class, such as `btn`.
+    pub(crate) fn shown_as(&self, class: &str) -> Markup {
         html! {
             details.confirm data-closes {
-                summary aria-label=(self.label) title=(self.label) { (self.opener) }
+                summary class=(class) aria-label=(self.label) title=(self.label) { (self.opener) }
                 form.pop method="post" action=(self.action) {
                     (self.fields)
                     p { (self.question) }

@@ -33,7 +33,9 @@ impl Errors {
     /// What belongs to none of the fields that a form shows.
     pub(crate) fn beside(&self, shown: &[&str]) -> Vec<&FieldError> {
         let is_shown = |error: &FieldError| {
-            shown.iter().any(|field| error.field == *field || error.field.strip_prefix(field).is_some_and(|rest| rest.starts_with('.')))
+            shown
+                .iter()
+                .any(|field| error.field == *field || error.field.strip_prefix(field).is_some_and(|rest| rest.starts_with('.')))
         };
         self.0.iter().filter(|error| !is_shown(error)).collect()
     }
@@ -136,7 +138,10 @@ mod tests {
         let errors = Errors::new(vec![error("task.url"), error("headers.x-a"), error("body"), error("headersx")]);
         assert_eq!(errors.of("task.url").as_deref(), Some("is wrong"));
         assert_eq!(errors.below("headers").len(), 1);
-        assert_eq!(errors.beside(&["task", "headers"]).iter().map(|e| e.field.as_str()).collect::<Vec<_>>(), ["body", "headersx"]);
+        assert_eq!(
+            errors.beside(&["task", "headers"]).iter().map(|e| e.field.as_str()).collect::<Vec<_>>(),
+            ["body", "headersx"]
+        );
         let shown = Text::new("name", "Name", "\"><script>").shown(Some("is <wrong>")).into_string();
         assert!(shown.contains("&quot;&gt;&lt;script&gt;") && shown.contains("is &lt;wrong&gt;"), "{shown}");
         assert!(shown.contains(r#"aria-describedby="name-error""#), "{shown}");

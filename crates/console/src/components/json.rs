@@ -1,27 +1,21 @@
 //! JSON, indented, with its words coloured.
 
 use maud::{Markup, html};
+use serde_json::ser;
 use serde_json::value::RawValue;
-use serde_json::{Value, ser};
 
 /// A text: where it is JSON, indented, else as it is.
 pub(crate) fn text(text: &str) -> Markup {
-    // Numbers stay as they were written, so that nothing is shown that was not said.
-    let shown = serde_json::from_str::<&RawValue>(text).ok().and_then(|_| indented(text)).unwrap_or_else(|| text.to_owned());
-    html! { pre.json tabindex="0" { (shown) } }
+    html! { pre.json tabindex="0" { (indented(text)) } }
 }
 
-/// The same of a value.
-pub(crate) fn value(value: &Value) -> Markup {
-    html! { pre.json tabindex="0" { (serde_json::to_string_pretty(value).unwrap_or_default()) } }
-}
-
-/// Spaces added between the tokens, the tokens left as they are.
-fn indented(text: &str) -> Option<String> {
+/// JSON with spaces between its tokens, which stay as they were written: nothing is shown that was not said. What is no JSON stays as it is.
+pub(crate) fn indented(text: &str) -> String {
     let mut out = Vec::new();
     let mut pretty = ser::PrettyFormatter::new();
-    walk(text.trim(), &mut pretty, &mut out)?;
-    String::from_utf8(out).ok()
+    let json = serde_json::from_str::<&RawValue>(text).ok();
+    let shown = json.and_then(|json| walk(json.get(), &mut pretty, &mut out)).and_then(|()| String::from_utf8(out).ok());
+    shown.unwrap_or_else(|| text.to_owned())
 }
 
 fn walk(text: &str, pretty: &mut ser::PrettyFormatter<'_>, out: &mut Vec<u8>) -> Option<()> {
@@ -83,7 +77,7 @@ mod tests {
 
     #[test]
     fn numbers_and_order_stay_as_they_were_written() {
-        let shown = indented(r#"{"b":1.50,"a":[1e3,{}],"b":"\u00e9<"}"#).unwrap();
+        let shown = indented(r#"{"b":1.50,"a":[1e3,{}],"b":"\u00e9<"}"#);
         assert_eq!(shown, "{\n  \"b\": 1.50,\n  \"a\": [\n    1e3,\n    {}\n  ],\n  \"b\": \"\\u00e9<\"\n}");
         assert_eq!(text("no <json>").into_string(), r#"<pre class="json" tabindex="0">no &lt;json&gt;</pre>"#);
     }

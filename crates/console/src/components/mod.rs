@@ -6,6 +6,7 @@ pub(crate) mod empty;
 pub(crate) mod event_types;
 pub(crate) mod field;
 pub(crate) mod icon;
+pub(crate) mod id;
 pub(crate) mod json;
 pub(crate) mod pager;
 pub(crate) mod query;

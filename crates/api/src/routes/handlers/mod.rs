@@ -107,7 +107,10 @@ fn order(params: &mut Params, order: Option<&str>) -> HandlerOrder {
         "updated_at" => HandlerSort::UpdatedAt,
         "chain" => HandlerSort::Chain,
         _ => {
-            params.refuse("order", "must be one of id, priority, name, event, updated_at, chain, with - before it to turn it round");
+            params.refuse(
+                "order",
+                "must be one of id, priority, name, event, updated_at, chain, with - before it to turn it round",
+            );
             HandlerSort::default()
         }
     };

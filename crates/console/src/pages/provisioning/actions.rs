@@ -1,8 +1,9 @@
 //! What the buttons of the list do.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::Method;
 use axum::response::Response;
+use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -10,6 +11,7 @@ use super::PATH;
 use super::model::Handler;
 use super::order::{Place, behind, moved};
 use crate::client::{ApiClient, ApiError};
+use crate::components::id::Id;
 use crate::flash::Flash;
 use crate::form::Form;
 use crate::layout::count;
@@ -39,7 +41,7 @@ pub(super) struct To {
 /// `POST /console/provisioning/{id}/toggle?to=disabled`: sent twice, it still does it once.
 pub(super) async fn toggle(
     State(console): State<Console>,
-    Path(id): Path<i64>,
+    Id(id): Id,
     Query(To { to }): Query<To>,
     Form(back): Form<Back>,
 ) -> Response {
@@ -51,7 +53,7 @@ async fn toggled(api: &ApiClient, id: i64, to: &str) -> Result<Flash, ApiError> 
     let path = format!("/v1/handlers/{id}");
     let mut handler: Handler = api.get(&path).await?;
     if handler.status != to {
-        handler = api.send(Method::POST, &format!("{path}/toggle"), Some(handler.version), None).await?;
+        handler = api.order(&format!("{path}/toggle"), Some(handler.version)).await?;
     }
     Ok(Flash::good(format!("{} is {}. {}", handler.name, handler.status, when(&handler))))
 }
@@ -65,8 +67,16 @@ pub(super) fn when(handler: &Handler) -> &'static str {
     }
 }
 
+/// What is asked before a handler is deleted.
+pub(super) fn deletion(handler: &Handler) -> Markup {
+    html! {
+        "Delete " b { (handler.name) } " for good? Its executions stay in the log."
+        @if handler.live != "off" && handler.live != "new" { " It is called until the Cache Manager is restarted." }
+    }
+}
+
 /// What went wrong, in a sentence: of refused fields what is wrong with them.
-fn reason(error: &ApiError) -> String {
+pub(super) fn reason(error: &ApiError) -> String {
     if error.is("version_mismatch") {
         return "Somebody else has just edited this handler. Nothing was changed: look at it as it is now.".into();
     }
@@ -82,11 +92,11 @@ pub(super) struct Priority {
 }
 
 /// `POST /console/provisioning/{id}/priority`
-pub(super) async fn set_priority(State(console): State<Console>, Path(id): Path<i64>, Form(sent): Form<Priority>) -> Response {
+pub(super) async fn set_priority(State(console): State<Console>, Id(id): Id, Form(sent): Form<Priority>) -> Response {
     let typed = sent.priority.trim();
     let value = typed.parse::<i64>().map_or_else(|_| json!(typed), |number| json!(number));
     let patch = json!({"priority": value});
-    let flash = match console.api.send::<Handler>(Method::PATCH, &format!("/v1/handlers/{id}"), None, Some(&patch)).await {
+    let flash = match console.api.send::<Handler>(Method::PATCH, &format!("/v1/handlers/{id}"), None, &patch).await {
         Ok(handler) => Flash::good(format!("{} has the priority {}. {}", handler.name, handler.priority, when(&handler))),
         Err(error) => Flash::bad(reason(&error)),
     };
@@ -106,7 +116,7 @@ pub(super) struct Move {
 }
 
 /// `POST /console/provisioning/{id}/move`
-pub(super) async fn move_to(State(console): State<Console>, Path(id): Path<i64>, Form(sent): Form<Move>) -> Response {
+pub(super) async fn move_to(State(console): State<Console>, Id(id): Id, Form(sent): Form<Move>) -> Response {
     let flash = reordered(&console.api, id, &sent).await.unwrap_or_else(|error| Flash::bad(reason(&error)));
     flash.and_go(&console.key, way_back(&sent.back, PATH))
 }
@@ -131,7 +141,7 @@ async fn reordered(api: &ApiClient, id: i64, to: &Move) -> Result<Flash, ApiErro
     for place in changed.iter().rev() {
         let version = chain.iter().find(|of| of.id == place.id).map(|of| of.version);
         let patch = json!({"priority": place.priority});
-        api.send::<Handler>(Method::PATCH, &format!("/v1/handlers/{}", place.id), version, Some(&patch)).await?;
+        api.send::<Handler>(Method::PATCH, &format!("/v1/handlers/{}", place.id), version, &patch).await?;
     }
     let own = changed.iter().find(|place| place.id == id).map_or(u32::from(handler.priority), |place| place.priority);
     let others = match changed.iter().filter(|place| place.id != id).count() {
@@ -143,13 +153,13 @@ async fn reordered(api: &ApiClient, id: i64, to: &Move) -> Result<Flash, ApiErro
 
 #[derive(Deserialize)]
 pub(super) struct Version {
-    version: Option<i64>,
+    pub(super) version: Option<i64>,
 }
 
 /// `POST /console/provisioning/{id}/delete?version=3`
 pub(super) async fn delete(
     State(console): State<Console>,
-    Path(id): Path<i64>,
+    Id(id): Id,
     Query(Version { version }): Query<Version>,
     Form(back): Form<Back>,
 ) -> Response {

@@ -40,7 +40,9 @@ pub(super) fn shown(run: Option<&LastRun>) -> Markup {
     let Some(run) = run else { return html! { span.muted { "never" } } };
     let error = run.error.as_deref();
     match (run.status.as_str(), run.retry_at) {
-        ("fail", Some(at)) => html! { span.bad title=[error] { "failed " (time::ago(run.started_at)) ", retry " (time::ago(at)) } },
+        ("fail", Some(at)) => {
+            html! { span.bad title=[error] { "failed " (time::ago(run.started_at)) ", retry " (time::ago(at)) } }
+        }
         ("fail", None) => html! { span.bad title=[error] { "failed " (time::ago(run.started_at)) } },
         ("skipped", _) => html! { span.muted title=[error] { "skipped " (time::ago(run.started_at)) } },
         _ => html! { span.muted { (time::ago(run.started_at)) ", " (time::took(run.duration_ms)) } },

@@ -66,7 +66,7 @@ pub(super) async fn list(State(console): State<Console>, RawQuery(raw): RawQuery
             span.grow {}
             a.btn.primary href="/console/provisioning/new" { "New Handler" }
         }
-        (pending::bar(&shell, shell.address()))
+        (pending::bar(&shell, shell.address(), true))
         section.panel {
             (search::advanced_search(search.is_any(), PATH, PATH, &fields(&search, &event_types, &errors)))
             @if page.items.is_empty() {
@@ -108,7 +108,11 @@ fn nothing(search: &Search, errors: &Errors) -> Markup {
     }
     if search.is_any() || !search.cursor.is_empty() {
         let all = html! { a.btn href=(PATH) { "Show all handlers" } };
-        return empty::empty("No handler matches", "Search for less, or look at all of them. Archived handlers are found by their status.", &all);
+        return empty::empty(
+            "No handler matches",
+            "Search for less, or look at all of them. Archived handlers are found by their status.",
+            &all,
+        );
     }
     let first = html! { a.btn.primary href="/console/provisioning/new" { "New Handler" } };
     let what = "A handler says what is called when something happens: an HTTP endpoint or a script, for one event of the catalogue. \

@@ -1,6 +1,7 @@
 //! Provisioning: what is configured, and what of it is live.
 
 mod actions;
+mod form;
 mod last_runs;
 mod list;
 mod model;
@@ -17,7 +18,7 @@ use crate::state::Console;
 pub(crate) const PATH: &str = "/console/provisioning";
 
 pub(crate) fn router() -> Router<Console> {
-    Router::new()
+    form::router()
         .route("/console/provisioning", get(list::list))
         .route("/console/provisioning/restart", post(pending::restart))
         .route("/console/provisioning/{id}/toggle", post(actions::toggle))

@@ -72,10 +72,3 @@ impl Task {
         }
     }
 }
-
-impl Handler {
-    /// Whether it takes part in the next generation.
-    pub(super) fn is_enabled(&self) -> bool {
-        self.status == "enabled"
-    }
-}

@@ -1,7 +1,6 @@
 //! What is saved but not live, and the restart that makes it live.
 
 use axum::extract::State;
-use axum::http::Method;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -27,8 +26,9 @@ enum Restart {
     UnderWay { status: String },
 }
 
-/// The bar above the list; nothing where everything is live. `back` is the page to come back to.
-pub(super) fn bar(shell: &Shell, back: &str) -> Markup {
+/// The bar above the list; nothing where everything is live. `back` is the page to come back to;
+/// `listed`: with what the changes are.
+pub(super) fn bar(shell: &Shell, back: &str, listed: bool) -> Markup {
     let cache = &shell.cache;
     let Some(generation) = cache.generation else { return html! {} };
     if cache.pending_count == 0 {
@@ -40,7 +40,7 @@ pub(super) fn bar(shell: &Shell, back: &str) -> Markup {
             div {
                 b { (cache.pending_count) " " (changes) " " (are) " not live." }
                 " Handlers run as in generation " (generation) " until the Cache Manager is restarted."
-                (cache.pending.listed())
+                @if listed { (cache.pending.listed()) }
             }
             form method="post" action={ (PATH) "/restart" } {
                 (shell.csrf())
@@ -54,7 +54,7 @@ pub(super) fn bar(shell: &Shell, back: &str) -> Markup {
 /// `POST /console/provisioning/restart`
 pub(super) async fn restart(State(console): State<Console>, Form(back): Form<Back>) -> Response {
     let path = format!("/v1/services/cache-manager/restart?wait={WAIT}");
-    let done = console.api.send::<Restart>(Method::POST, &path, None, None).await;
+    let done = console.api.order::<Restart>(&path, None).await;
     said(done).and_go(&console.key, way_back(&back, PATH))
 }
 
@@ -66,9 +66,9 @@ fn said(done: Result<Restart, ApiError>) -> Flash {
             changes.summary(),
             time::took(took_ms)
         )),
-        Ok(Restart::UnderWay { status }) => {
-            Flash::good(format!("The restart is {status}; it did not end within {WAIT} s. The foot of the page says which generation is live."))
-        }
+        Ok(Restart::UnderWay { status }) => Flash::good(format!(
+            "The restart is {status}; it did not end within {WAIT} s. The foot of the page says which generation is live."
+        )),
         Err(error) => Flash::bad(error.to_string()),
     }
 }

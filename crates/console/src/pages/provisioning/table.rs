@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use maud::{Markup, html};
 
 use super::PATH;
+use super::actions::deletion;
 use super::last_runs::{self, LastRun};
 use super::model::Handler;
 use crate::components::confirm::Confirm;
@@ -108,10 +109,7 @@ fn delete(handler: &Handler, shell: &Shell) -> Markup {
     let confirm = Confirm {
         opener: icon::bin(),
         label: &format!("Delete {}", handler.name),
-        question: html! {
-            "Delete " b { (handler.name) } " for good? Its executions stay in the log."
-            @if handler.live != "off" && handler.live != "new" { " It is called until the Cache Manager is restarted." }
-        },
+        question: deletion(handler),
         action: &format!("{PATH}/{}/delete?version={}", handler.id, handler.version),
         fields: html! { (shell.csrf()) (back(shell)) },
         button: "Delete",
