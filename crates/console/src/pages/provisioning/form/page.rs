@@ -96,11 +96,11 @@ pub(super) async fn show(
                     div.cap { h2 #chain-title { "Its place in the chain" } }
                     div.in #chain aria-live="polite" { (drawn) }
                 }
+                section.panel.test #test aria-labelledby="test-title" {
+                    div.cap { h2 #test-title { "Test" } }
+                    div.in { (test) }
+                }
                 @if let Some(handler) = saved { (facts(handler)) }
-            }
-            section.panel.test #test aria-labelledby="test-title" {
-                div.cap { h2 #test-title { "Test" } }
-                div.in { (test) }
             }
         }
     };
