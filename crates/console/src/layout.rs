@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::assets::{ICON, SCRIPT, STYLE};
 use crate::client::Paged;
 use crate::components::changes::Changes;
-use crate::components::time;
+use crate::components::{icon, time};
 use crate::csrf;
 use crate::failure::Failure;
 use crate::flash::{Flash, Forget};
@@ -110,6 +110,7 @@ impl Shell {
     pub(crate) fn page(self, section: Section, title: &str, content: &Markup) -> Response {
         let body = html! {
             a.skip href="#main" { "Skip to the content" }
+            (icon::sheet())
             div.shell {
                 (self.side(section))
                 main #main tabindex="-1" {

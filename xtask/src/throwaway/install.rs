@@ -145,7 +145,10 @@ pub(super) fn missing(wanted: &[Wanted]) -> Result<()> {
         }
     }
     if wanted.iter().any(|wanted| !wanted.is_here()) {
-        bail!("{} has installed {names}, but the programs are not where they should be: set PATH so that they are found", manager.program);
+        bail!(
+            "{} has installed {names}, but the programs are not where they should be: set PATH so that they are found",
+            manager.program
+        );
     }
     Ok(())
 }

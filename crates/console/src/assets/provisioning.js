@@ -24,7 +24,7 @@
     grip.className = "grip";
     grip.textContent = "⋮⋮";
     const name = row.querySelector(".name a").textContent;
-    grip.setAttribute("aria-label", `Move ${name}: arrow up or down`);
+    grip.setAttribute("aria-label", `Move ${name} with the arrow keys`);
     grip.title = "Drag, or press arrow up or down";
     grip.draggable = true;
     row.querySelector("form.prio").prepend(grip);

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// The most handlers that are listed.
-const LISTED_MAX: usize = 40;
+const LISTED_MAX: usize = 25;
 /// The longest value that is shown, in characters.
 const VALUE_MAX: usize = 160;
 

@@ -8,6 +8,8 @@ pub(crate) struct Confirm<'a> {
     pub(crate) opener: Markup,
     /// What opens it, in words, where `opener` is an icon.
     pub(crate) label: &'a str,
+    /// The id of the element that says what it is about, where that is not the whole page.
+    pub(crate) about: Option<&'a str>,
     /// What is asked, and what will happen.
     pub(crate) question: Markup,
     /// Where the form is sent.
@@ -28,7 +30,7 @@ impl Confirm<'_> {
     pub(crate) fn shown_as(&self, class: &str) -> Markup {
         html! {
             details.confirm data-closes {
-                summary class=(class) aria-label=(self.label) title=(self.label) { (self.opener) }
+                summary class=[(!class.is_empty()).then_some(class)] aria-label=(self.label) aria-describedby=[self.about] title=(self.label) { (self.opener) }
                 form.pop method="post" action=(self.action) {
                     (self.fields)
                     p { (self.question) }

@@ -39,7 +39,10 @@ async fn a_handler_is_made_with_an_error_first_and_then_tested() {
     browser.press("Save").await;
     browser.see(".said.good", "CRM: clients is saved").await;
     let saved = baton.api.list("/v1/handlers?").await.remove(0);
-    assert_eq!((&saved["name"], &saved["priority"], &saved["event"]), (&json!("CRM: clients"), &json!(5), &json!("clients.create")));
+    assert_eq!(
+        (&saved["name"], &saved["priority"], &saved["event"]),
+        (&json!("CRM: clients"), &json!(5), &json!("clients.create"))
+    );
     assert_eq!(saved["headers"], json!({"x-api-key": null}));
 
     browser.press("Test").await;
@@ -126,10 +129,21 @@ async fn fields_that_the_form_does_not_have_stay_as_they_are() {
     let page = operator.page(&format!("/console/provisioning/{id}")).await;
     assert_eq!(between(&page, "name=\"lane\" type=\"text\" value=\"", "\""), "crm");
     let fields = [
-        ("version", version.as_str()), ("name", "CRM"), ("event", "clients.create"), ("task", "http"),
-        ("url", "http://127.0.0.1:9/x?token=1"), ("status", "enabled"), ("priority", "100"), ("on_failure", "stop"),
-        ("timeout_ms", "10000"), ("max_attempts", "3"), ("first_delay_ms", "20"), ("max_delay_ms", "30"), ("lane", "crm"),
-        ("notes", "a\r\nb"), ("secret_change", "keep"),
+        ("version", version.as_str()),
+        ("name", "CRM"),
+        ("event", "clients.create"),
+        ("task", "http"),
+        ("url", "http://127.0.0.1:9/x?token=1"),
+        ("status", "enabled"),
+        ("priority", "100"),
+        ("on_failure", "stop"),
+        ("timeout_ms", "10000"),
+        ("max_attempts", "3"),
+        ("first_delay_ms", "20"),
+        ("max_delay_ms", "30"),
+        ("lane", "crm"),
+        ("notes", "a\r\nb"),
+        ("secret_change", "keep"),
     ];
     assert_eq!(operator.send(&format!("/console/provisioning/{id}"), &fields).await.status, 303);
     let after = baton.api.handler(id).await;

@@ -107,9 +107,9 @@ async fn priorities_are_changed_by_number_by_keyboard_and_by_dragging() {
 #[tokio::test]
 async fn many_handlers_are_paged_and_each_page_is_small() {
     let baton = Embedded::start().await;
-    let wide = "w".repeat(200);
+    let (wide, target) = ("w".repeat(190), format!("http://127.0.0.1:9/{}", "x".repeat(1900)));
     for n in 0..120_u16 {
-        baton.api.create(&at(&format!("{n} {wide}"), "clients.create", n + 1)).await;
+        baton.api.create(&with(http(&format!("{n} {wide}"), "clients.create", &target), json!({"priority": n + 1}))).await;
     }
     let operator = Operator::of(&baton).await;
     let (mut path, mut rows) = ("/console/provisioning".to_owned(), 0);

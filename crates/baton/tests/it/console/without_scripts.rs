@@ -28,7 +28,7 @@ async fn everything_of_provisioning_works_without_scripts() {
 
     browser.open("/console/provisioning").await;
     browser.see_count(".grip", 0).await;
-    browser.fill("input[name=priority]", "7").await;
+    browser.fill("form.prio input[name=priority]", "7").await;
     browser.press("Set").await;
     browser.see(".said.good", "CRM has the priority 7").await;
     browser.press("Restart Cache Manager").await;

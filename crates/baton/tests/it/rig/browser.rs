@@ -151,7 +151,8 @@ impl Browser {
 
     /// Does something with an element, once it is there and lets it be done.
     async fn when<T>(&self, css: &str, act: impl AsyncFn(Element) -> Result<T, CmdError>) -> T {
-        eventually(SOON, &format!("{css} to be there"), async || act(self.client.find(Locator::Css(css)).await.ok()?).await.ok()).await
+        eventually(SOON, &format!("{css} to be there"), async || act(self.client.find(Locator::Css(css)).await.ok()?).await.ok())
+            .await
     }
 }
 

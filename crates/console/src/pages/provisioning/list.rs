@@ -17,7 +17,7 @@ use crate::layout::{Section, Shell};
 use crate::state::Console;
 
 /// How many handlers are on a page: so many that their markup stays under 150 KB.
-const PAGE: &str = "50";
+const PAGE: &str = "40";
 
 /// What is searched for, as it was typed.
 #[derive(Debug, Default, Clone, Deserialize)]

@@ -57,18 +57,29 @@ pub(super) struct Retry {
     pub(super) max_delay_ms: u64,
 }
 
+/// How much of a target the table shows, and how much when it is pointed at, in characters.
+const SHOWN_MAX: usize = 120;
+const TITLE_MAX: usize = 400;
+
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
 impl Task {
     /// Type and place, as the table shows them.
     pub(super) fn shown(&self) -> Markup {
         match self {
             Self::Http { url } => {
                 let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-                html! { span.kind { (scheme) } code title=(url) { (rest) } }
+                html! { span.kind { (scheme) } code title=(cut(url, TITLE_MAX)) { (cut(rest, SHOWN_MAX)) } }
             }
-            Self::Script { path, args } => html! {
-                span.kind { "script" }
-                code title=(path) { (path) @for arg in args { " " (arg) } }
-            },
+            Self::Script { path, args } => {
+                let line = [&[path.clone()], args.as_slice()].concat().join(" ");
+                html! { span.kind { "script" } code title=(cut(&line, TITLE_MAX)) { (cut(&line, SHOWN_MAX)) } }
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::layout::Shell;
 
 /// The columns of the table.
 const COLUMNS: usize = 9;
+/// The longest way back that a row carries, in bytes.
+const BACK_MAX: usize = 250;
 /// The form that the buttons of all rows send: token and way back stand in it once.
 const ACTIONS: &str = "actions";
 
@@ -51,7 +53,9 @@ pub(super) fn table(handlers: &[Handler], runs: &HashMap<i64, LastRun>, event_ty
 }
 
 fn back(shell: &Shell) -> Markup {
-    html! { input type="hidden" name="back" value=(shell.address()); }
+    // It stands in every row, so that a very long one is left out: the way back is then the whole list.
+    let address = Some(shell.address()).filter(|address| address.len() <= BACK_MAX).unwrap_or(PATH);
+    html! { input type="hidden" name="back" value=(address); }
 }
 
 fn row(handler: &Handler, run: Option<&LastRun>, shell: &Shell) -> Markup {
@@ -62,7 +66,7 @@ fn row(handler: &Handler, run: Option<&LastRun>, shell: &Shell) -> Markup {
             td.num.muted { (id) }
             td { (priority(handler, shell)) }
             td.name {
-                a href={ (PATH) "/" (id) } { (handler.name) }
+                a id={ "n" (id) } href={ (PATH) "/" (id) } { (handler.name) }
                 @if handler.paused { " " (status::tag(status::Tone::Warn, "paused")) }
             }
             td.wide { code.muted { (handler.event) } }
@@ -70,7 +74,8 @@ fn row(handler: &Handler, run: Option<&LastRun>, shell: &Shell) -> Markup {
             td { (status::live(&handler.live)) }
             td.run { (last_runs::shown(run)) }
             td.acts {
-                a.btn.quiet href={ "/console/executions?handler_id=" (id) } title="Execution Logs" aria-label={ "Execution Logs of " (handler.name) } {
+                a.btn.quiet href={ "/console/executions?handler_id=" (id) } title="Execution Logs" aria-label="Execution Logs"
+                    aria-describedby={ "n" (id) } {
                     (icon::logs())
                 }
                 (delete(handler, shell))
@@ -89,7 +94,7 @@ fn toggle(handler: &Handler) -> Markup {
     let title = format!("{}: {act} it", handler.status);
     html! {
         button.state form=(ACTIONS) formaction={ (PATH) "/" (handler.id) "/toggle?to=" (other) } title=(title)
-            aria-label={ (handler.name) " is " (handler.status) ": " (act) } { (status::dot(tone)) }
+            aria-label=(title) aria-describedby={ "n" (handler.id) } { (status::dot(tone)) }
     }
 }
 
@@ -99,7 +104,7 @@ fn priority(handler: &Handler, shell: &Shell) -> Markup {
         form.prio method="post" action={ (PATH) "/" (handler.id) "/priority" } {
             (shell.csrf()) (back(shell))
             input name="priority" value=(handler.priority) inputmode="numeric" maxlength="5" autocomplete="off"
-                aria-label={ "Priority of " (handler.name) };
+                aria-label="Priority" aria-describedby={ "n" (handler.id) };
             button.btn { "Set" }
         }
     }
@@ -108,7 +113,8 @@ fn priority(handler: &Handler, shell: &Shell) -> Markup {
 fn delete(handler: &Handler, shell: &Shell) -> Markup {
     let confirm = Confirm {
         opener: icon::bin(),
-        label: &format!("Delete {}", handler.name),
+        label: "Delete",
+        about: Some(&format!("n{}", handler.id)),
         question: deletion(handler),
         action: &format!("{PATH}/{}/delete?version={}", handler.id, handler.version),
         fields: html! { (shell.csrf()) (back(shell)) },

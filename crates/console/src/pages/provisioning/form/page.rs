@@ -131,6 +131,7 @@ fn archive(shell: &Shell, handler: &Handler) -> Markup {
     let confirm = Confirm {
         opener: html! { "Archive" },
         label: "Archive this handler",
+        about: None,
         question: html! { "Archive " b { (handler.name) } "? It leaves the list and the next generation, and can be brought back by its status." },
         action: &format!("{PATH}/{}/archive?version={}", handler.id, handler.version),
         fields: shell.csrf(),
@@ -143,6 +144,7 @@ fn delete(shell: &Shell, handler: &Handler) -> Markup {
     let confirm = Confirm {
         opener: html! { "Delete" },
         label: "Delete this handler",
+        about: None,
         question: actions::deletion(handler),
         action: &format!("{PATH}/{}/delete?version={}", handler.id, handler.version),
         fields: html! { (shell.csrf()) },
