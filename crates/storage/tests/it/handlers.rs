@@ -142,7 +142,7 @@ async fn every_order_pages_through_equals(f: Fixture) {
         f.store.update_handler(&handler, 1, after(n as i64 / 2)).await.unwrap();
     }
     type Key = fn(&Handler) -> String;
-    let orders: [(HandlerSort, Key); 5] = [
+    let orders: [(HandlerSort, Key); 6] = [
         (HandlerSort::Id, |_| String::new()),
         (HandlerSort::Priority, |h| format!("{:05}", h.spec.priority)),
         (HandlerSort::Name, |h| h.spec.name.to_lowercase()),

@@ -77,7 +77,7 @@ impl Task {
                 html! { span.kind { (scheme) } code title=(cut(url, TITLE_MAX)) { (cut(rest, SHOWN_MAX)) } }
             }
             Self::Script { path, args } => {
-                let line = [&[path.clone()], args.as_slice()].concat().join(" ");
+                let line = std::iter::once(path).chain(args).map(String::as_str).collect::<Vec<_>>().join(" ");
                 html! { span.kind { "script" } code title=(cut(&line, TITLE_MAX)) { (cut(&line, SHOWN_MAX)) } }
             }
         }

@@ -64,14 +64,14 @@ fn row(handler: &Handler, run: Option<&LastRun>, shell: &Shell) -> Markup {
         tr id={ "h" (id) } data-id=(id) data-priority=(handler.priority) {
             td.state { (toggle(handler)) }
             td.num.muted { (id) }
-            td { (priority(handler, shell)) }
+            td.rank { (priority(handler, shell)) }
             td.name {
                 a id={ "n" (id) } href={ (PATH) "/" (id) } { (handler.name) }
                 @if handler.paused { " " (status::tag(status::Tone::Warn, "paused")) }
             }
             td.wide { code.muted { (handler.event) } }
             td.task { (handler.task.shown()) }
-            td { (status::live(&handler.live)) }
+            td.live { (status::live(&handler.live)) }
             td.run { (last_runs::shown(run)) }
             td.acts {
                 a.btn.quiet href={ "/console/executions?handler_id=" (id) } title="Execution Logs" aria-label="Execution Logs"

@@ -17,7 +17,8 @@ pub(super) fn headers(saved: Option<&Handler>, input: &Input, errors: &Errors) -
         at.and_then(|at| input.header_value.get(at)).map_or("", String::as_str)
     };
     let added = input.header_name.iter().zip(&input.header_value);
-    let added = added.filter(|(name, value)| !stored.contains(&name.as_str()) && !(name.is_empty() && value.is_empty()));
+    let is_typed = |name: &str, value: &str| !name.is_empty() || !value.is_empty();
+    let added = added.filter(|(name, value)| is_typed(name, value) && !stored.contains(&name.as_str()));
     let added: Vec<_> = added.map(|(name, value)| (name.as_str(), value.as_str())).chain([("", ""); EMPTY]).collect();
     let wrong = errors.below("headers");
     html! {
