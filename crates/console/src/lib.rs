@@ -61,6 +61,7 @@ pub fn router(api: Router, settings: &ConsoleSettings) -> Result<Router, Console
         .route("/console/", get(async || Redirect::to(HOME)))
         .merge(pages::provisioning::router())
         .route("/console/{*page}", any(no_such_page))
+        .method_not_allowed_fallback(no_such_page)
         .layer(from_fn_with_state(console.clone(), session::required));
     let open = Router::new()
         .route("/", get(async || Redirect::to("/console/")))

@@ -50,6 +50,9 @@ pub(super) async fn toggle(
 }
 
 async fn toggled(api: &ApiClient, id: i64, to: &str) -> Result<Flash, ApiError> {
+    if to != "enabled" && to != "disabled" {
+        return Ok(Flash::bad("A handler is switched between enabled and disabled; into and out of the archive leads its form."));
+    }
     let path = format!("/v1/handlers/{id}");
     let mut handler: Handler = api.get(&path).await?;
     if handler.status != to {
@@ -139,9 +142,16 @@ async fn reordered(api: &ApiClient, id: i64, to: &Move) -> Result<Flash, ApiErro
     }
     // From the end on, so that nobody passes anybody else on the way there.
     for place in changed.iter().rev() {
-        let version = chain.iter().find(|of| of.id == place.id).map(|of| of.version);
+        let Some(member) = chain.iter().find(|of| of.id == place.id) else { continue };
         let patch = json!({"priority": place.priority});
-        api.send::<Handler>(Method::PATCH, &format!("/v1/handlers/{}", place.id), version, &patch).await?;
+        let path = format!("/v1/handlers/{}", place.id);
+        if let Err(error) = api.send::<Handler>(Method::PATCH, &path, Some(member.version), &patch).await {
+            let why = reason(&error);
+            return Ok(Flash::bad(format!(
+                "{} could not get the priority {}: {why} Look at the order as it is now.",
+                member.name, place.priority
+            )));
+        }
     }
     let own = changed.iter().find(|place| place.id == id).map_or(u32::from(handler.priority), |place| place.priority);
     let others = match changed.iter().filter(|place| place.id != id).count() {

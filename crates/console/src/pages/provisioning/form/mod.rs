@@ -21,5 +21,5 @@ pub(super) fn router() -> Router<Console> {
         .route("/console/provisioning/retry", get(preview::fragment))
         .route("/console/provisioning/{id}", get(page::edit).post(save::update))
         .route("/console/provisioning/{id}/archive", post(save::archive))
-        .route("/console/provisioning/{id}/test", post(test_call::test))
+        .route("/console/provisioning/{id}/test", get(test_call::leave).post(test_call::test))
 }

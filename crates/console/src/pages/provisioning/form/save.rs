@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::super::PATH;
-use super::super::actions::{self, Version, when};
+use super::super::actions::{self, Back, Version, when};
 use super::super::model::Handler;
 use super::input::Input;
 use super::page::{Extras, show};
@@ -58,7 +58,7 @@ pub(super) async fn archive(
     State(console): State<Console>,
     Id(id): Id,
     Query(Version { version }): Query<Version>,
-    Form(()): Form<()>,
+    Form(_): Form<Back>,
 ) -> Response {
     let patch = json!({"status": "archived"});
     let path = format!("/v1/handlers/{id}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::http::Method;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use chrono::Utc;
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
@@ -128,6 +128,11 @@ pub(super) async fn test(
     let tested = Tested { typed, outcome };
     let extras = Extras { tested: Some(tested), ..Extras::default() };
     Ok(show(&console, shell, Some(&handler), &Input::of(&handler), extras).await?.into_response())
+}
+
+/// `GET /console/provisioning/{id}/test`: a result is not kept, so that its address leads back to the form.
+pub(super) async fn leave(Id(id): Id) -> Redirect {
+    Redirect::to(&format!("{PATH}/{id}"))
 }
 
 async fn called(api: &ApiClient, handler: &Handler, typed: &Typed) -> std::result::Result<(String, Called), Vec<String>> {
