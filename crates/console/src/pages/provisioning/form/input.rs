@@ -129,11 +129,13 @@ impl Input {
 
     fn task(&self) -> Value {
         if self.is_script() {
-            return json!({"type": "script", "path": self.path.trim(), "args": arguments(&self.args)});
+            return json!({"type": "script", "path": text(&self.path), "args": arguments(&self.args)});
         }
         let url = self.url.trim();
         // A scheme that was typed, or pasted, says more than the choice above it.
-        if url.is_empty() || url.contains("://") {
+        if url.is_empty() {
+            json!({"type": "http", "url": null})
+        } else if url.contains("://") {
             json!({"type": "http", "url": url})
         } else {
             json!({"type": "http", "url": format!("{}://{url}", if self.task == "https" { "https" } else { "http" })})
@@ -275,7 +277,7 @@ mod tests {
         assert_eq!(url("https", "a.lan/x"), "https://a.lan/x");
         assert_eq!(url("http", "a.lan/x"), "http://a.lan/x");
         assert_eq!(url("http", "https://a.lan/x"), "https://a.lan/x");
-        assert_eq!(url("http", " "), "");
+        assert_eq!(url("http", " "), Value::Null);
     }
 
     #[test]
