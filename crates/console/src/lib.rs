@@ -1,9 +1,9 @@
 //! The web console of Baton: pages rendered on the server, under `/console/`.
 //!
-//! The console is a client of the REST API in the same process ([`client`]): what may be saved, what a conflict is and how things are found
-//! is decided there and nowhere else. Pages work without scripts; the scripts ([`assets`]) only make them nicer.
+//! The console is a client of the REST API in the same process (`client`): what may be saved, what a conflict is and how things are found
+//! is decided there and nowhere else. Pages work without scripts; the scripts (`assets`) only make them nicer.
 //!
-//! A screen is a module of [`pages`] with a `router()`, an entry in [`layout::SECTIONS`] and a line in [`router`].
+//! A screen is a module of `pages` with a `router()`, an entry in `layout::SECTIONS` and a line in [`router`].
 
 mod assets;
 mod client;
