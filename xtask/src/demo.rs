@@ -162,7 +162,8 @@ Look next   cargo xtask demo --keep leaves it running, with the API's documentat
 fn around(url: &str, token: &str) -> String {
     format!(
         "\
-Look next   {url}/docs describes the API
+Look next   {url}/ is the console; sign in with {token}
+            {url}/docs describes the API
             curl -H 'Authorization: Bearer {token}' '{url}/v1/executions?limit=3'
             running until Ctrl-C
 "

@@ -18,7 +18,7 @@ pub(crate) struct Args {
 
 /// Asks the API program for its document and writes or compares it.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut command = cargo(&["run", "--quiet", "--package", "baton-api", "--bin", "baton-api", "--", "openapi"]);
+    let mut command = cargo(&["run", "--quiet", "--package", "baton", "--bin", "baton-api", "--", "openapi"]);
     let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     if !output.status.success() {
         bail!("baton-api openapi failed ({})", output.status);

@@ -137,7 +137,7 @@ fn print(programs: &[Program], token: &str, logs: &Path) {
     }
     println!("{:<14} {token}", "admin token");
     println!("{:<14} {}", "logs", logs.display());
-    println!("running until Ctrl-C; the API is described at /docs");
+    println!("running until Ctrl-C; the console is at / of the API, which is described at /docs");
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {

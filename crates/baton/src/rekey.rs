@@ -28,11 +28,11 @@ pub(crate) async fn rekey(args: RekeyArgs) -> anyhow::Result<()> {
 async fn shared(args: &RekeyArgs, url: &str) -> anyhow::Result<Resealed> {
     let keys = &args.secret_key;
     let key = required(keys.secret_key.clone(), "BATON_SECRET_KEY", "it is the key that secrets are to be sealed with")?;
-    let before = keys.before();
+    let before = &keys.secret_keys_before.0;
     if before.is_empty() {
         bail!("BATON_SECRET_KEYS_BEFORE is not set: it is the key, or the keys, that secrets are sealed with now");
     }
-    let vault = baton_handler_cache::vault(&key, &before)?;
+    let vault = baton_handler_cache::vault(&key, before)?;
     let resealed = reseal(url, &vault).await?;
     println!("Restart every program with BATON_SECRET_KEY alone; BATON_SECRET_KEYS_BEFORE is not needed any more.");
     Ok(resealed)

@@ -1,9 +1,7 @@
 //! `baton serve`: everything in one process.
 
-use std::sync::Arc;
-
 use anyhow::Context;
-use baton_api::{ApiParts, ApiState, Appender, JobWorker};
+use baton_api::{ApiParts, Appender, JobWorker};
 use baton_cache_manager::CacheManager;
 use baton_cleaner::{Cleaner, CleanerSettings};
 use baton_dispatcher::call::{Caller, CallerSettings};
@@ -11,7 +9,7 @@ use baton_dispatcher::{Dispatcher, DispatcherSettings};
 use baton_domain::address::AddressPolicy;
 use baton_handler_cache::{HandlerCache, Installation, RedisSettings};
 use baton_runtime::settings::{Secret, TargetArgs, required};
-use baton_runtime::{metrics, ops, shutdown, telemetry};
+use baton_runtime::{ops, shutdown, telemetry};
 use baton_storage::{Store, StoreSettings};
 use tokio_util::sync::CancellationToken;
 
@@ -30,12 +28,13 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let caller = caller(&args, folder.as_ref())?;
     let installation = open(&args, folder.as_ref(), &stop).await?;
     let listener = ops::bind(args.listen.listen).await?;
-    let docs = format!("http://{}/docs", args.listen.listen);
+    let console = format!("http://{}/", args.listen.listen);
+    let docs = format!("{console}docs");
     let token = match &folder {
         Some(folder) if args.admin.admin_token.is_none() => folder.admin_token_path().display().to_string(),
         _ => "as set by BATON_ADMIN_TOKEN".into(),
     };
-    tracing::info!(listen = %args.listen.listen, docs, admin_token = token, "baton started");
+    tracing::info!(listen = %args.listen.listen, console, docs, admin_token = token, "baton started");
     run(&args, installation, caller, admin_token, embedded, listener, stop).await
 }
 
@@ -63,16 +62,10 @@ async fn run(
     let manager = CacheManager::new(name, store.clone(), cache.clone(), vault.clone());
     let (appender, appending) = Appender::start(store.clone(), cache.hints().clone());
     let jobs = tokio::spawn(JobWorker::new(store.clone(), cache.hints().clone()).run(stop.clone()));
-    let ready_store = store.clone();
-    let ready: ops::Ready = Arc::new(move || {
-        let store = ready_store.clone();
-        Box::pin(async move { store.ping().await.map_err(|error| error.to_string()) })
-    });
     let backlog_max = args.backlog.backlog_max;
     let cleaner_schedule = baton_cleaner::schedule(args.cleaning.every.clean_every);
     let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, backlog_max, admin_token, cleaner_schedule };
-    let beside = ops::router(metrics::install(stop.clone())?, ready);
-    let router = baton_api::router_beside(ApiState::new(parts), beside);
+    let router = baton_programs::front(parts, stop.clone())?;
     let mut generations = cache.changes();
     let cache = tokio::spawn(cache.run(stop.clone()));
     let managing = tokio::spawn(manager.run(stop.clone()));
@@ -119,7 +112,7 @@ async fn open(args: &ServeArgs, folder: Option<&DataDir>, stop: &CancellationTok
         (None, Some(folder)) => Secret::new(folder.secret_key()?),
         (None, None) => required(None, "BATON_SECRET_KEY", "it opens the secrets of handlers")?,
     };
-    let mut before = shared.secret_key.before();
+    let mut before = shared.secret_key.secret_keys_before.0.clone();
     before.extend(folder.map(DataDir::next_secret_key).transpose()?.flatten());
     let vault = baton_handler_cache::vault(&key, &before)?;
     let url = match (&shared.database.database_url, folder) {

@@ -97,7 +97,7 @@ impl InstallationArgs {
             setting: "BATON_SECRET_KEY",
             why: "it opens the secrets of handlers; every program of an installation has the same 32 random bytes in base64",
         })?;
-        let vault = vault(key, &self.secret_key.before())?;
+        let vault = vault(key, &self.secret_key.secret_keys_before.0)?;
         let settings = StoreSettings { url: url.expose().to_owned(), max_connections: self.database.database_connections };
         let redis = RedisSettings { url: redis.expose().to_owned(), prefix: self.redis.redis_prefix.clone() };
         let store = wait_for_store(&settings, stop).await?;

@@ -131,16 +131,21 @@ pub struct SecretKeyArgs {
         env = "BATON_SECRET_KEYS_BEFORE",
         value_name = "BATON_SECRET_KEYS_BEFORE",
         hide_env_values = true,
-        value_delimiter = ','
+        default_value = ""
     )]
-    secret_keys_before: Vec<Secret>,
+    pub secret_keys_before: Secrets,
 }
 
-impl SecretKeyArgs {
-    /// The keys that open and do not seal; an empty setting is none.
-    #[must_use]
-    pub fn before(&self) -> Vec<Secret> {
-        self.secret_keys_before.iter().filter(|key| !key.expose().is_empty()).cloned().collect()
+/// A list of secrets; empty for none.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets(pub Vec<Secret>);
+
+impl FromStr for Secrets {
+    type Err = std::convert::Infallible;
+
+    fn from_str(value: &str) -> Result<Self, Self::Err> {
+        let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+        Ok(Self(items.map(|item| Secret::new(item.to_owned())).collect()))
     }
 }
 

@@ -24,6 +24,8 @@ pub enum HandlerSort {
     Event,
     /// When it was last edited.
     UpdatedAt,
+    /// As chains run: by event, then by priority.
+    Chain,
 }
 
 /// The order of a list of handlers.
@@ -53,16 +55,17 @@ pub struct HandlerSearch {
 }
 
 impl HandlerSort {
-    /// The column, and what names the list in this order.
+    /// The columns, and what names the list in this order.
     fn place(self, desc: bool) -> (&'static str, String) {
-        let (column, word) = match self {
+        let (columns, word) = match self {
             Self::Id => ("h.id", "id"),
             Self::Priority => ("h.priority", "priority"),
             Self::Name => ("h.name_key", "name"),
             Self::Event => ("h.event", "event"),
             Self::UpdatedAt => ("h.updated_at", "updated_at"),
+            Self::Chain => ("h.event, h.priority", "chain"),
         };
-        (column, format!("handlers by {word}{}", if desc { " down" } else { "" }))
+        (columns, format!("handlers by {word}{}", if desc { " down" } else { "" }))
     }
 
     /// Where a row stands in this order.
@@ -73,16 +76,23 @@ impl HandlerSort {
             Self::Name => row.name_key.as_str().into(),
             Self::Event => row.event.as_str().into(),
             Self::UpdatedAt => row.updated_at.to_rfc3339().into(),
+            Self::Chain => serde_json::json!([row.event, row.priority]),
         }
     }
 
-    /// The same from a cursor, to be compared with the column.
-    fn key(self, key: &serde_json::Value) -> Option<Value<'static>> {
-        match self {
-            Self::Id | Self::Priority => key.as_i64().map(Value::from),
-            Self::Name | Self::Event => key.as_str().map(|text| Value::from(text.to_owned())),
-            Self::UpdatedAt => key.as_str()?.parse::<DateTime<Utc>>().ok().map(Value::from),
-        }
+    /// The same from a cursor, to be compared with the columns.
+    fn key(self, key: &serde_json::Value) -> Option<Vec<Value<'static>>> {
+        Some(vec![match self {
+            Self::Id | Self::Priority => Value::from(key.as_i64()?),
+            Self::Name | Self::Event => Value::from(key.as_str()?.to_owned()),
+            Self::UpdatedAt => Value::from(key.as_str()?.parse::<DateTime<Utc>>().ok()?),
+            Self::Chain => {
+                return match key.as_array()?.as_slice() {
+                    [event, priority] => Some(vec![event.as_str()?.to_owned().into(), priority.as_i64()?.into()]),
+                    _ => None,
+                };
+            }
+        }])
     }
 }
 
@@ -102,12 +112,13 @@ impl Store {
         query.and_if("h.priority = ?", search.priority.map(i64::from));
         query.and_if(r"h.search_text LIKE ? ESCAPE '\'", search.q.as_ref().map(|q| contains(&q.to_lowercase())));
         let HandlerOrder { by, desc } = search.order;
-        let (column, list) = by.place(desc);
+        let (columns, list) = by.place(desc);
         if let Some((key, id)) = page.cursor::<(serde_json::Value, i64)>(&list)? {
-            let key = by.key(&key).ok_or(StorageError::BadCursor)?;
-            query.and_beyond(&format!("{column}, h.id"), if desc { "<" } else { ">" }, vec![key, id.into()]);
+            let mut key = by.key(&key).ok_or(StorageError::BadCursor)?;
+            key.push(id.into());
+            query.and_beyond(&format!("{columns}, h.id"), if desc { "<" } else { ">" }, key);
         }
-        let order = if desc { format!("{column} DESC, h.id DESC") } else { format!("{column}, h.id") };
+        let order = if desc { format!("{} DESC, h.id DESC", columns.replace(',', " DESC,")) } else { format!("{columns}, h.id") };
         let rows = query.fetch::<HandlerRead>(&mut conn, &order, page).await?;
         page.cut(&list, rows, |row| (by.key_of(row), row.id)).try_map(TryInto::try_into)
     }

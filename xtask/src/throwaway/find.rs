@@ -26,6 +26,11 @@ pub(super) fn redis() -> Option<PathBuf> {
     program("redis-server").or_else(|| program("valkey-server"))
 }
 
+/// Whether Chromium and its driver are here, under the names that the tests start them by.
+pub(super) fn browser() -> bool {
+    ["chromium", "chromedriver"].iter().all(|name| program(name).is_some())
+}
+
 /// A program of the PATH.
 pub(super) fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();

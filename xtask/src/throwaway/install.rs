@@ -14,8 +14,9 @@ struct Manager {
     /// Commands that are run before it.
     before: &'static [&'static [&'static str]],
     install: &'static [&'static str],
-    postgres: &'static str,
-    redis: &'static str,
+    postgres: &'static [&'static str],
+    redis: &'static [&'static str],
+    browser: &'static [&'static str],
     /// Whether it wants to be root; brew refuses to be.
     root: bool,
     /// What a person would type, before the packages.
@@ -44,8 +45,9 @@ const MANAGERS: [Manager; 4] = [
             "--no-install-recommends",
             "install",
         ],
-        postgres: "postgresql",
-        redis: "redis-server",
+        postgres: &["postgresql"],
+        redis: &["redis-server"],
+        browser: &["chromium", "chromium-driver"],
         root: true,
         by_hand: "apt-get install",
     },
@@ -53,8 +55,9 @@ const MANAGERS: [Manager; 4] = [
         program: "dnf",
         before: &[],
         install: &["dnf", "-y", "install"],
-        postgres: "postgresql-server",
-        redis: "redis",
+        postgres: &["postgresql-server"],
+        redis: &["redis"],
+        browser: &["chromium", "chromedriver"],
         root: true,
         by_hand: "dnf install",
     },
@@ -62,8 +65,9 @@ const MANAGERS: [Manager; 4] = [
         program: "apk",
         before: &[],
         install: &["apk", "add", "--no-cache"],
-        postgres: "postgresql",
-        redis: "redis",
+        postgres: &["postgresql"],
+        redis: &["redis"],
+        browser: &["chromium", "chromium-chromedriver"],
         root: true,
         by_hand: "apk add",
     },
@@ -71,57 +75,96 @@ const MANAGERS: [Manager; 4] = [
         program: "brew",
         before: &[],
         install: &["brew", "install"],
-        postgres: "postgresql@17",
-        redis: "redis",
+        postgres: &["postgresql@17"],
+        redis: &["redis"],
+        browser: &["chromium", "chromedriver"],
         root: false,
         by_hand: "brew install",
     },
 ];
 
-/// Installs those of the wanted programs that are not there.
-pub(super) fn missing(postgres: bool, redis: bool) -> Result<()> {
-    let postgres = postgres && find::postgres().is_none();
-    let redis = redis && find::redis().is_none();
-    if !postgres && !redis {
-        return Ok(());
-    }
-    let wanted = match (postgres, redis) {
-        (true, true) => "PostgreSQL and Redis",
-        (true, false) => "PostgreSQL",
-        (false, _) => "Redis",
-    };
-    let Some(manager) = MANAGERS.iter().find(|manager| find::program(manager.program).is_some()) else {
-        bail!(
-            "{wanted} must be installed, and none of apt-get, dnf, apk and brew is here to do it. \
-             Install them, or set BATON_TEST_POSTGRES_URL and BATON_TEST_REDIS_URL to running ones"
-        );
-    };
-    eprintln!("==> installing {wanted} with {}", manager.program);
-    let commands = commands(manager, postgres, redis, Uid::effective().is_root(), stdin().is_terminal());
-    for command in &commands {
-        if !run(command) {
-            bail!("{wanted} could not be installed. Run `{}`, then try again", by_hand(manager, postgres, redis));
+/// What can be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Postgres,
+    Redis,
+    /// Chromium and its driver.
+    Browser,
+}
+
+impl Wanted {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Redis => "Redis",
+            Self::Browser => "Chromium and its driver",
         }
     }
-    if (postgres && find::postgres().is_none()) || (redis && find::redis().is_none()) {
+
+    fn is_here(self) -> bool {
+        match self {
+            Self::Postgres => find::postgres().is_some(),
+            Self::Redis => find::redis().is_some(),
+            Self::Browser => find::browser(),
+        }
+    }
+
+    fn packages(self, manager: &Manager) -> &'static [&'static str] {
+        match self {
+            Self::Postgres => manager.postgres,
+            Self::Redis => manager.redis,
+            Self::Browser => manager.browser,
+        }
+    }
+
+    /// What helps where it cannot be installed.
+    fn instead(self) -> &'static str {
+        match self {
+            Self::Postgres => "set BATON_TEST_POSTGRES_URL to a running one",
+            Self::Redis => "set BATON_TEST_REDIS_URL to a running one",
+            Self::Browser => "put chromium and chromedriver into the PATH",
+        }
+    }
+}
+
+/// Installs those of the wanted programs that are not there.
+pub(super) fn missing(wanted: &[Wanted]) -> Result<()> {
+    let wanted: Vec<_> = wanted.iter().copied().filter(|wanted| !wanted.is_here()).collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let names = wanted.iter().map(|wanted| wanted.name()).collect::<Vec<_>>().join(", ");
+    let Some(manager) = MANAGERS.iter().find(|manager| find::program(manager.program).is_some()) else {
+        let instead = wanted.iter().map(|wanted| wanted.instead()).collect::<Vec<_>>().join("; ");
+        bail!("missing: {names}, and none of apt-get, dnf, apk and brew is here to install it. Install it, or {instead}");
+    };
+    eprintln!("==> installing {names} with {}", manager.program);
+    for command in &commands(manager, &wanted, Uid::effective().is_root(), stdin().is_terminal()) {
+        if !run(command) {
+            bail!("could not be installed: {names}. Run `{}`, then try again", by_hand(manager, &wanted));
+        }
+    }
+    if wanted.iter().any(|wanted| !wanted.is_here()) {
         bail!(
-            "{} has installed {wanted}, but the programs are not where they should be: set PATH so that they are found",
+            "{} has installed {names}, but the programs are not where they should be: set PATH so that they are found",
             manager.program
         );
     }
     Ok(())
 }
 
-fn commands(manager: &Manager, postgres: bool, redis: bool, is_root: bool, terminal: bool) -> Vec<Vec<&'static str>> {
+fn packages(manager: &Manager, wanted: &[Wanted]) -> impl Iterator<Item = &'static str> {
+    wanted.iter().flat_map(|wanted| wanted.packages(manager)).copied()
+}
+
+fn commands(manager: &Manager, wanted: &[Wanted], is_root: bool, terminal: bool) -> Vec<Vec<&'static str>> {
     // Where nobody can type a password, sudo is to fail instead of asking for it.
     let prefix: &[&str] = match (manager.root && !is_root, terminal) {
         (false, _) => &[],
         (true, true) => &["sudo"],
         (true, false) => &["sudo", "-n"],
     };
-    let mut install = manager.install.to_vec();
-    install.extend(postgres.then_some(manager.postgres));
-    install.extend(redis.then_some(manager.redis));
+    let install: Vec<_> = manager.install.iter().copied().chain(packages(manager, wanted)).collect();
     let before = manager.before.iter().map(|command| command.to_vec());
     before.chain([install]).map(|command| [prefix, &command].concat()).collect()
 }
@@ -136,34 +179,34 @@ fn run(words: &[&str]) -> bool {
     command.args(args).stdout(std::io::stderr()).status().is_ok_and(|status| status.success())
 }
 
-fn by_hand(manager: &Manager, postgres: bool, redis: bool) -> String {
+fn by_hand(manager: &Manager, wanted: &[Wanted]) -> String {
     let sudo = manager.root.then_some("sudo");
-    let packages = [postgres.then_some(manager.postgres), redis.then_some(manager.redis)];
-    let words = [sudo, Some(manager.by_hand)].into_iter().chain(packages).flatten();
+    let words = [sudo, Some(manager.by_hand)].into_iter().flatten().chain(packages(manager, wanted));
     words.collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Wanted::{Browser, Postgres, Redis};
     use super::*;
 
     #[test]
     fn only_what_is_missing_is_installed_and_sudo_only_where_it_is_needed() {
         let [apt, dnf, _, brew] = &MANAGERS;
-        let as_root = commands(apt, true, true, true, false);
+        let as_root = commands(apt, &[Postgres, Redis, Browser], true, false);
         assert_eq!(as_root[0], ["apt-get", "-q", "update"]);
         assert_eq!(as_root.last().unwrap()[0], "env");
-        assert!(as_root.last().unwrap().ends_with(&["install", "postgresql", "redis-server"]));
-        assert_eq!(commands(dnf, false, true, false, true), [["sudo", "dnf", "-y", "install", "redis"]]);
-        assert_eq!(commands(dnf, true, false, false, false), [["sudo", "-n", "dnf", "-y", "install", "postgresql-server"]]);
-        assert_eq!(commands(brew, true, false, false, true), [["brew", "install", "postgresql@17"]]);
+        assert!(as_root.last().unwrap().ends_with(&["install", "postgresql", "redis-server", "chromium", "chromium-driver"]));
+        assert_eq!(commands(dnf, &[Redis], false, true), [["sudo", "dnf", "-y", "install", "redis"]]);
+        assert_eq!(commands(dnf, &[Postgres], false, false), [["sudo", "-n", "dnf", "-y", "install", "postgresql-server"]]);
+        assert_eq!(commands(brew, &[Postgres], false, true), [["brew", "install", "postgresql@17"]]);
     }
 
     #[test]
     fn a_person_is_told_what_to_type() {
         let [apt, _, _, brew] = &MANAGERS;
-        assert_eq!(by_hand(apt, true, true), "sudo apt-get install postgresql redis-server");
-        assert_eq!(by_hand(brew, false, true), "brew install redis");
+        assert_eq!(by_hand(apt, &[Postgres, Redis]), "sudo apt-get install postgresql redis-server");
+        assert_eq!(by_hand(brew, &[Redis]), "brew install redis");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+use self::install::Wanted;
 use self::postgres::Postgres;
 use self::redis::Redis;
 use crate::children::Running;
@@ -32,8 +33,9 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Uses those that the variables name and starts the others, after installing what is missing.
+    /// Uses those that the variables name and starts the others, after installing what is missing, the tests' browser included.
     pub(crate) fn for_tests(interrupt: &Interrupt) -> Result<Self> {
+        install::missing(&[Wanted::Browser])?;
         Self::beside(interrupt, given(POSTGRES_URL), given(REDIS_URL))
     }
 
@@ -43,7 +45,9 @@ impl Services {
     }
 
     fn beside(interrupt: &Interrupt, postgres: Option<String>, redis: Option<String>) -> Result<Self> {
-        install::missing(postgres.is_none(), redis.is_none())?;
+        let wanted = [(Wanted::Postgres, postgres.is_none()), (Wanted::Redis, redis.is_none())];
+        let wanted: Vec<_> = wanted.iter().filter(|(_, is)| *is).map(|(wanted, _)| *wanted).collect();
+        install::missing(&wanted)?;
         interrupt.check()?;
         let postgres = match postgres {
             Some(url) => Service::Given(url),
@@ -97,7 +101,7 @@ impl Services {
 
 /// Installs PostgreSQL and Redis where they are missing.
 pub(crate) fn install_missing() -> Result<()> {
-    install::missing(true, true)
+    install::missing(&[Wanted::Postgres, Wanted::Redis])
 }
 
 fn given(variable: &str) -> Option<String> {

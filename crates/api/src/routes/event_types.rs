@@ -9,19 +9,21 @@ use baton_domain::{Catalogue, EventType as Known};
 use baton_storage::{Paged, StorageError};
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::events::sample;
 use crate::page::page;
 use crate::problem::Problem;
-use crate::request::{Body, NoParams, QueryString, paging};
+use crate::request::{Body, EventTypeName, Id, NoParams, QueryString, no_such, paging};
 use crate::state::ApiState;
 
 const TAG: &str = "Event types";
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list_event_types, create_event_type))
+    OpenApiRouter::new().routes(routes!(list_event_types, create_event_type)).routes(routes!(get_sample))
 }
 
 /// An entry of the catalogue.
@@ -138,6 +140,39 @@ async fn create_event_type(
         Err(StorageError::Conflict) => Err(Problem::field("id", format!("'{id}' is in the catalogue already"))),
         Err(error) => Err(error.into()),
     }
+}
+
+/// An event of this type as it might be published.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Sample {
+    event: SampleHead,
+    #[schema(schema_with = crate::openapi::data)]
+    data: Box<RawValue>,
+}
+
+/// What happened, to what.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SampleHead {
+    #[schema(example = "clients.create")]
+    events_id: String,
+    #[schema(schema_with = crate::openapi::object_id)]
+    object_id: Box<RawValue>,
+}
+
+/// Shows a sample of an event type, as test calls send it. Operators' own types have no data.
+#[utoipa::path(get, path = "/v1/event-types/{id}/sample", tag = TAG,
+    params(("id" = String, Path, description = "An id or an older spelling of the catalogue", example = "clients.create")),
+    responses((status = 200, body = Sample, description = "A sample; it can be published as it is")))]
+async fn get_sample(
+    State(state): State<ApiState>,
+    Id(EventTypeName(id)): Id<EventTypeName>,
+    QueryString(NoParams {}): QueryString<NoParams>,
+) -> Result<Json<Sample>, Problem> {
+    let catalogue = state.catalogue.with([id.as_str()]).await?;
+    let Ok((head, data)) = sample::of(&id, &catalogue) else {
+        return Err(no_such::<EventTypeName>(id));
+    };
+    Ok(Json(Sample { event: SampleHead { events_id: head.events_id, object_id: head.object_id }, data }))
 }
 
 #[cfg(test)]

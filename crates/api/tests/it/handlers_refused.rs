@@ -238,4 +238,13 @@ async fn event_types_are_checked() {
     let cursor = part["next_cursor"].as_str().unwrap();
     assert_eq!(app.get(&format!("/v1/event-types?cursor={cursor}")).await.ok()["items"], json!([expected]));
     app.handler("http://127.0.0.1:5000/api", json!({"event": "orders.paid"})).await;
+    // A sample can be published as it is, whichever spelling it was asked for by.
+    for (id, known, object_id) in
+        [("accounts.create", "clients.accounts.create", json!(880)), ("orders.paid", "orders.paid", json!(1))]
+    {
+        let sample = app.get(&format!("/v1/event-types/{id}/sample")).await.ok();
+        assert_eq!(sample["event"], json!({"events_id": known, "object_id": object_id}));
+        app.post("/v1/events", &sample).await.json(StatusCode::ACCEPTED);
+    }
+    app.get("/v1/event-types/orders.lost/sample").await.problem(404, "not_found");
 }

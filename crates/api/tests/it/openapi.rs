@@ -36,6 +36,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("post", "/v1/handlers/{id}/pause"),
     ("post", "/v1/handlers/{id}/resume"),
     ("get post", "/v1/event-types"),
+    ("get", "/v1/event-types/{id}/sample"),
     ("post", "/v1/event-types/{id}/pause"),
     ("post", "/v1/event-types/{id}/resume"),
     ("post", "/v1/pause"),

@@ -5,6 +5,7 @@ mod audit;
 mod bad_input;
 mod cleaning;
 mod combined;
+mod console;
 mod dispatchers;
 mod documentation;
 mod embedded;

@@ -146,12 +146,13 @@ async fn every_order_pages_through_equals(f: Fixture) {
         f.store.update_handler(&handler, 1, after(n as i64 / 2)).await.unwrap();
     }
     type Key = fn(&Handler) -> String;
-    let orders: [(HandlerSort, Key); 5] = [
+    let orders: [(HandlerSort, Key); 6] = [
         (HandlerSort::Id, |_| String::new()),
         (HandlerSort::Priority, |h| format!("{:05}", h.spec.priority)),
         (HandlerSort::Name, |h| h.spec.name.to_lowercase()),
         (HandlerSort::Event, |h| h.spec.event.clone()),
         (HandlerSort::UpdatedAt, |h| h.updated_at.to_rfc3339()),
+        (HandlerSort::Chain, |h| format!("{} {:05}", h.spec.event, h.spec.priority)),
     ];
     let everything = f.store.search_handlers(&HandlerSearch::default(), &page(50)).await.unwrap().items;
     for (by, key) in orders {

@@ -60,8 +60,8 @@ struct HandlerQuery {
     status: Vec<String>,
     #[param(value_type = Option<u16>, minimum = 1, maximum = 65535)]
     priority: Option<String>,
-    /// What the list is sorted by; `-` turns it round.
-    #[param(value_type = Option<String>, pattern = "^-?(id|priority|name|event|updated_at)$", default = "priority")]
+    /// What the list is sorted by, `chain` being event and priority; `-` turns it round.
+    #[param(value_type = Option<String>, pattern = "^-?(id|priority|name|event|updated_at|chain)$", default = "priority")]
     order: Option<String>,
     /// The most items of a page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
@@ -108,8 +108,12 @@ fn order(params: &mut Params, order: Option<&str>) -> HandlerOrder {
         "name" => HandlerSort::Name,
         "event" => HandlerSort::Event,
         "updated_at" => HandlerSort::UpdatedAt,
+        "chain" => HandlerSort::Chain,
         _ => {
-            params.refuse("order", "must be one of id, priority, name, event, updated_at, with - before it to turn it round");
+            params.refuse(
+                "order",
+                "must be one of id, priority, name, event, updated_at, chain, with - before it to turn it round",
+            );
             HandlerSort::default()
         }
     };

@@ -1,16 +1,14 @@
-//! `baton-api`: the REST API as a service, on PostgreSQL and Redis.
+//! `baton-api`: the REST API and the console as a service, on PostgreSQL and Redis.
 
-use std::sync::Arc;
-
-use baton_api::{ApiParts, ApiState, Appender, JobWorker};
+use baton_api::{ApiParts, Appender, JobWorker};
 use baton_dispatcher::call::{Caller, CallerSettings};
 use baton_domain::address::AddressPolicy;
 use baton_handler_cache::{Installation, InstallationArgs};
 use baton_runtime::settings::{AdminArgs, BacklogArgs, CleanEveryArgs, ListenArgs, LogArgs, TargetArgs, required};
-use baton_runtime::{metrics, ops, shutdown, telemetry};
+use baton_runtime::{ops, shutdown, telemetry};
 use clap::{Parser, Subcommand};
 
-/// The REST API: publishes events, configures handlers, shows what became of them. Settings are flags or environment variables of the
+/// The REST API and the web console: publishes events, configures handlers, shows what became of them. Settings are flags or environment variables of the
 /// same name.
 #[derive(Debug, Parser)]
 #[command(name = "baton-api", version)]
@@ -73,19 +71,13 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     })?;
     let Installation { store, cache, vault } = cli.installation.open(&stop).await?;
     let listener = ops::bind(cli.listen.listen).await?;
-    let ready_store = store.clone();
-    let ready: ops::Ready = Arc::new(move || {
-        let store = ready_store.clone();
-        Box::pin(async move { store.ping().await.map_err(|error| error.to_string()) })
-    });
     let (appender, appending) = Appender::start(store.clone(), cache.hints().clone());
     let jobs = tokio::spawn(JobWorker::new(store.clone(), cache.hints().clone()).run(stop.clone()));
     let admin_token = admin_token.expose().to_owned();
     let backlog_max = cli.backlog.backlog_max;
     let cleaner_schedule = baton_cleaner::schedule(cli.cleaning.clean_every);
     let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, backlog_max, admin_token, cleaner_schedule };
-    let beside = ops::router(metrics::install(stop.clone())?, ready);
-    let router = baton_api::router_beside(ApiState::new(parts), beside);
+    let router = baton_programs::front(parts, stop.clone())?;
     tracing::info!(listen = %cli.listen.listen, "baton-api started");
     let cache = tokio::spawn(cache.run(stop.clone()));
     // Every request holds an appender: the queue is empty and its task over once the last of them is answered.

@@ -1,0 +1,126 @@
+//! The table of handlers in a browser.
+
+use baton_testkit::eventually;
+use serde_json::json;
+
+use super::pages::Operator;
+use crate::rig::bodies::{http, with};
+use crate::rig::{Browser, Embedded, SOON, Scripts};
+
+const TARGET: &str = "http://127.0.0.1:9/x";
+
+fn at(name: &str, event: &str, priority: u16) -> serde_json::Value {
+    with(http(name, event, TARGET), json!({"priority": priority}))
+}
+
+#[tokio::test]
+async fn the_list_reads_as_chains_run_and_is_searched() {
+    let baton = Embedded::start().await;
+    for handler in [at("b", "clients.create", 20), at("a", "clients.create", 3), at("c", "clients.archive", 100)] {
+        baton.api.create(&handler).await;
+    }
+    let old = baton.api.create(&with(at("old", "clients.create", 1), json!({"status": "archived"}))).await;
+    let browser = Browser::signed_in(&baton, Scripts::On).await;
+    assert_eq!(browser.texts("td.name a").await, ["c", "a", "b"]);
+    assert_eq!(browser.texts("tr.group th").await, ["Clients: archive clients.archive", "Clients: create clients.create"]);
+    browser.see_count("#search[open]", 0).await;
+
+    browser.press("Advanced Search").await;
+    browser.choose("#event", "clients.create").await;
+    browser.fill("#priority", "3").await;
+    browser.press("Search").await;
+    browser.see_count("tr[data-id]", 1).await;
+    assert_eq!(browser.address().await, "/console/provisioning?q=&event=clients.create&task_type=&status=&priority=3");
+    browser.see_count("#search[open]", 1).await;
+    browser.fill("#priority", "many").await;
+    browser.press("Search").await;
+    browser.see("#priority-error", "must be").await;
+    assert_eq!(browser.value("#priority").await, "many");
+    browser.press("Clear").await;
+    browser.see_count("tr[data-id]", 3).await;
+    browser.press("Advanced Search").await;
+    browser.choose("#status", "archived").await;
+    browser.press("Search").await;
+    browser.see_count(&format!("#h{old}"), 1).await;
+    browser.see_count("button.state", 0).await;
+}
+
+#[tokio::test]
+async fn the_icon_switches_and_what_is_deleted_is_asked_about() {
+    let baton = Embedded::start().await;
+    let id = baton.api.create(&at("CRM", "clients.create", 1)).await;
+    let browser = Browser::signed_in(&baton, Scripts::On).await;
+    browser.click(&format!("#h{id} button.state")).await;
+    browser.see(".said.good", "CRM is disabled").await;
+    assert_eq!(baton.api.handler(id).await["status"], "disabled");
+    browser.click(&format!("#h{id} button.state")).await;
+    browser.see(".said.good", "CRM is enabled").await;
+    assert_eq!(baton.api.handler(id).await["status"], "enabled");
+
+    browser.click(&format!("#h{id} details.confirm > summary")).await;
+    browser.see(".pop", "Delete CRM for good?").await;
+    browser.keys(&format!("#h{id} details.confirm > summary"), "\u{e00c}").await;
+    browser.see_count("details.confirm[open]", 0).await;
+    browser.click(&format!("#h{id} details.confirm > summary")).await;
+    browser.press("Delete").await;
+    browser.see(".said.good", "CRM is deleted").await;
+    browser.see(".empty", "No handlers yet").await;
+    assert!(baton.api.list("/v1/handlers?").await.is_empty());
+}
+
+#[tokio::test]
+async fn priorities_are_changed_by_number_by_keyboard_and_by_dragging() {
+    let baton = Embedded::start().await;
+    let mut ids = Vec::new();
+    for (name, priority) in [("a", 10), ("b", 20), ("c", 30)] {
+        ids.push(baton.api.create(&at(name, "clients.create", priority)).await);
+    }
+    let browser = Browser::signed_in(&baton, Scripts::On).await;
+    let order = async |wanted: [&str; 3]| {
+        eventually(SOON, &format!("{wanted:?}"), async || (browser.texts("td.name a").await == wanted).then_some(())).await;
+    };
+    browser.fill(&format!("#h{} input[name=priority]", ids[2]), "15\u{e007}").await;
+    browser.see(".said.good", "c has the priority 15").await;
+    order(["a", "c", "b"]).await;
+
+    browser.keys(&format!("#h{} .grip", ids[1]), "\u{e013}").await;
+    browser.see(".said.good", "b has the priority 12").await;
+    order(["a", "b", "c"]).await;
+    // The grip that was moved has the focus still.
+    let focused = browser.run("return document.activeElement.closest('tr').id").await;
+    assert_eq!(focused, json!(format!("h{}", ids[1])));
+
+    let drag = format!(
+        "const [from, to] = ['h{}', 'h{}'].map((id) => document.getElementById(id));
+         const data = new DataTransfer(), box = to.getBoundingClientRect();
+         const at = {{bubbles: true, cancelable: true, dataTransfer: data, clientX: box.left + 5, clientY: box.top + 2}};
+         from.querySelector('.grip').dispatchEvent(new DragEvent('dragstart', at));
+         to.firstElementChild.dispatchEvent(new DragEvent('dragover', at));
+         to.firstElementChild.dispatchEvent(new DragEvent('drop', at));",
+        ids[2], ids[0]
+    );
+    browser.run(&drag).await;
+    browser.see(".said.good", "c has the priority 5").await;
+    order(["c", "a", "b"]).await;
+}
+
+#[tokio::test]
+async fn many_handlers_are_paged_and_each_page_is_small() {
+    let baton = Embedded::start().await;
+    let (wide, target) = ("w".repeat(190), format!("http://127.0.0.1:9/{}", "x".repeat(1900)));
+    for n in 0..120_u16 {
+        baton.api.create(&with(http(&format!("{n} {wide}"), "clients.create", &target), json!({"priority": n + 1}))).await;
+    }
+    let operator = Operator::of(&baton).await;
+    let (mut path, mut rows) = ("/console/provisioning".to_owned(), 0);
+    loop {
+        let page = operator.page(&path).await;
+        assert!(page.len() < 150_000, "{} bytes", page.len());
+        rows += page.matches("<tr id=\"h").count();
+        match page.split_once("rel=\"next\" href=\"") {
+            Some((_, rest)) => path = rest.split('"').next().unwrap().replace("&amp;", "&"),
+            None => break,
+        }
+    }
+    assert_eq!(rows, 120);
+}

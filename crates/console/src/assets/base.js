@@ -1,0 +1,51 @@
+// Betters pages that work without it: times in the reader's zone, drop-downs that close by themselves.
+(() => {
+  "use strict";
+  document.documentElement.classList.add("js");
+  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+  const short = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+  const rough = (seconds) => {
+    if (seconds < 60) return `${seconds} s`;
+    if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+    if (seconds < 172800) return `${Math.floor(seconds / 3600)} h`;
+    return `${Math.floor(seconds / 86400)} d`;
+  };
+  const apart = (instant) => {
+    const seconds = Math.trunc((Date.now() - instant) / 1000);
+    if (seconds === 0) return "just now";
+    return seconds > 0 ? `${rough(seconds)} ago` : `in ${rough(-seconds)}`;
+  };
+  const setTimes = (root) => {
+    for (const time of root.querySelectorAll("time[data-show]")) {
+      const instant = new Date(time.dateTime);
+      if (Number.isNaN(instant.getTime())) continue;
+      time.title = `${exact.format(instant)}\n${time.dateTime}`;
+      time.textContent = time.dataset.show === "ago" ? apart(instant) : short.format(instant);
+    }
+  };
+  setTimes(document);
+  setInterval(() => { if (!document.hidden) setTimes(document); }, 5000);
+  // For scripts that put something new into the page.
+  window.baton = { setTimes };
+
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    if (!navigator.clipboard) break;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = "Copied";
+    });
+  }
+
+  const close = (except) => {
+    for (const open of document.querySelectorAll("details[data-closes][open]")) if (!open.contains(except)) open.open = false;
+  };
+  document.addEventListener("click", (event) => close(event.target));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const open = document.activeElement?.closest("details[data-closes][open]");
+    close(null);
+    open?.querySelector("summary").focus();
+  });
+})();

@@ -1,0 +1,15 @@
+//! The parts that pages are made of. Each is a function that gives markup; how it looks stands in `assets/parts.css`.
+
+pub(crate) mod changes;
+pub(crate) mod confirm;
+pub(crate) mod empty;
+pub(crate) mod event_types;
+pub(crate) mod field;
+pub(crate) mod icon;
+pub(crate) mod id;
+pub(crate) mod json;
+pub(crate) mod pager;
+pub(crate) mod query;
+pub(crate) mod search;
+pub(crate) mod status;
+pub(crate) mod time;

@@ -1,0 +1,3 @@
+//! The screens, each a module with a `router()`.
+
+pub(crate) mod provisioning;

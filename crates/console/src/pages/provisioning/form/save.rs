@@ -1,0 +1,106 @@
+//! Saving what the form sends.
+
+use axum::extract::{Query, State};
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::super::PATH;
+use super::super::actions::{self, Back, Version, when};
+use super::super::model::Handler;
+use super::input::Input;
+use super::page::{Extras, show};
+use super::sections::Conflict;
+use crate::client::ApiError;
+use crate::components::field::Errors;
+use crate::components::id::Id;
+use crate::failure::Failure;
+use crate::flash::Flash;
+use crate::form::Form;
+use crate::layout::Shell;
+use crate::state::Console;
+
+/// The word of the button that saves nothing.
+const PREVIEW: &str = "preview";
+
+/// `POST /console/provisioning/new`
+pub(super) async fn create(State(console): State<Console>, shell: Shell, Form(input): Form<Input>) -> Result<Response, Failure> {
+    if input.act == PREVIEW {
+        return show(&console, shell, None, &input, Extras::default()).await;
+    }
+    match console.api.send::<Handler>(Method::POST, "/v1/handlers", None, &input.body(None)).await {
+        Ok(saved) => done(&console, shell, &saved).await,
+        Err(error) => refused(&console, shell, None, &input, error).await,
+    }
+}
+
+/// `POST /console/provisioning/{id}`
+pub(super) async fn update(
+    State(console): State<Console>,
+    Id(id): Id,
+    shell: Shell,
+    Form(input): Form<Input>,
+) -> Result<Response, Failure> {
+    let path = format!("/v1/handlers/{id}");
+    let stored: Handler = console.api.get(&path).await?;
+    if input.act == PREVIEW {
+        return show(&console, shell, Some(&stored), &input, Extras::default()).await;
+    }
+    // A merge, so that fields which the form does not have stay as they are.
+    match console.api.send::<Handler>(Method::PATCH, &path, input.version, &input.body(Some(&stored))).await {
+        Ok(saved) => done(&console, shell, &saved).await,
+        Err(error) => refused(&console, shell, Some(&stored), &input, error).await,
+    }
+}
+
+/// `POST /console/provisioning/{id}/archive?version=3`
+pub(super) async fn archive(
+    State(console): State<Console>,
+    Id(id): Id,
+    Query(Version { version }): Query<Version>,
+    Form(_): Form<Back>,
+) -> Response {
+    let patch = json!({"status": "archived"});
+    let path = format!("/v1/handlers/{id}");
+    let flash = match console.api.send::<Handler>(Method::PATCH, &path, version, &patch).await {
+        Ok(saved) => Flash::good(format!("{} is archived. {}", saved.name, when(&saved))),
+        Err(error) => Flash::bad(actions::reason(&error)),
+    };
+    flash.and_go(&console.key, &format!("{PATH}/{id}"))
+}
+
+async fn done(console: &Console, shell: Shell, saved: &Handler) -> Result<Response, Failure> {
+    if saved.secret.is_some() {
+        // Never over a redirect: what is shown once is in this answer and nowhere else.
+        let shell = shell.again().await?;
+        let extras = Extras { secret: saved.secret.clone(), ..Extras::default() };
+        return show(console, shell, Some(saved), &Input::of(saved), extras).await;
+    }
+    let flash = Flash::good(format!("{} is saved. {}", saved.name, when(saved)));
+    Ok(flash.and_go(&console.key, &format!("{PATH}/{}", saved.id)))
+}
+
+/// The form again as it was typed, with what is wrong with it.
+async fn refused(
+    console: &Console,
+    shell: Shell,
+    stored: Option<&Handler>,
+    input: &Input,
+    error: ApiError,
+) -> Result<Response, Failure> {
+    let status = error.status();
+    let mut extras = Extras::default();
+    let mut now = None;
+    if let (true, Some(stored)) = (error.is("version_mismatch"), stored) {
+        // What was read before the edit can be older than what refused it.
+        let saved: Handler = console.api.get(&format!("/v1/handlers/{}", stored.id)).await?;
+        extras.conflict = Some(Conflict::between(&saved, input));
+        now = Some(saved);
+    } else if error.fields().is_empty() {
+        extras.refused = Some(error.to_string());
+    } else {
+        extras.errors = Errors::new(error.fields().to_vec());
+    }
+    let page = show(console, shell, now.as_ref().or(stored), input, extras).await?;
+    Ok((status, page).into_response())
+}
