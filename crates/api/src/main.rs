@@ -73,6 +73,7 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     })?;
     let Installation { store, cache, vault } = cli.installation.open(&stop).await?;
     let listener = ops::bind(cli.listen.listen).await?;
+    let counting = store.clone();
     let ready_store = store.clone();
     let ready: ops::Ready = Arc::new(move || {
         let store = ready_store.clone();
@@ -88,8 +89,10 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     let router = baton_api::router_beside(ApiState::new(parts), beside);
     tracing::info!(listen = %cli.listen.listen, "baton-api started");
     let cache = tokio::spawn(cache.run(stop.clone()));
+    let counted = tokio::spawn(counting.clone().keep_writing_counts(stop.clone()));
     // Every request holds an appender: the queue is empty and its task over once the last of them is answered.
     ops::serve(listener, router, stop).await?;
-    let _ = tokio::join!(appending, jobs, cache);
+    let _ = tokio::join!(appending, jobs, cache, counted);
+    counting.write_counts_or_say().await;
     Ok(())
 }

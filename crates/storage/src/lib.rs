@@ -19,6 +19,7 @@ mod generations;
 mod handler_search;
 mod handlers;
 mod jobs;
+mod minutes;
 mod ownership;
 mod paging;
 mod pauses;
@@ -47,6 +48,7 @@ pub use generations::{GenerationCause, GenerationSummary, NewGeneration, StoredG
 pub use handler_search::{HandlerOrder, HandlerSearch, HandlerSort};
 pub use handlers::NewHandler;
 pub use jobs::{JOB_BATCH, Job, JobParams, JobState, Recovery};
+pub use minutes::{COUNTS_WRITTEN_EVERY, CountedCall, Counts, HandlerCounts, HandlerRank, Span};
 pub use ownership::Instance;
 pub use paging::{Page, Paged};
 pub use pauses::Pause;
@@ -77,6 +79,7 @@ pub fn statements() -> Vec<Statement> {
         generations::STATEMENTS,
         handlers::STATEMENTS,
         &jobs::all_statements(),
+        minutes::STATEMENTS,
         ownership::STATEMENTS,
         pauses::STATEMENTS,
         progress::STATEMENTS,

@@ -20,3 +20,4 @@ mod pauses;
 mod properties;
 mod proxy;
 mod replays;
+mod statistics;

@@ -22,3 +22,4 @@ mod rig;
 mod settings;
 mod shutdown;
 mod signatures;
+mod statistics;

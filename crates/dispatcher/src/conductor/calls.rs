@@ -16,7 +16,7 @@ use super::planning::body_of;
 use super::{Conductor, Message};
 use crate::call::{Call, Caller};
 use crate::compiled::Ready;
-use crate::recorder::Change;
+use crate::recorder::{CallTimes, Change};
 use crate::settings::{LEASE_MARGIN, UNRECORDED_MAX, delta};
 
 /// A call that ended.
@@ -27,6 +27,8 @@ pub(crate) struct Called {
     /// The handler as it was called.
     under: Arc<Ready>,
     generation: GenerationNumber,
+    /// Whether nothing had been called for the event before.
+    is_events_first: bool,
     /// `None` when it was not made: the lease was over before it could begin.
     outcome: Option<Outcome>,
 }
@@ -41,6 +43,7 @@ struct Order {
     under: Arc<Ready>,
     generation: GenerationNumber,
     attempt: u32,
+    is_events_first: bool,
     body: Bytes,
     /// When it is too late to begin: another dispatcher may own the partition by then.
     not_after: Instant,
@@ -93,6 +96,7 @@ impl Conductor {
             self.without_body.entry(seq).or_default().push(handler);
             return false;
         };
+        let is_events_first = !std::mem::replace(&mut dispatch.called, true);
         let order = Order {
             seq,
             partition: dispatch.partition,
@@ -102,10 +106,11 @@ impl Conductor {
             under: Arc::clone(under),
             generation: generation.number(),
             attempt,
+            is_events_first,
             body: body.clone(),
             not_after: *self.tools.lease.borrow() - LEASE_MARGIN,
         };
-        if !std::mem::replace(&mut dispatch.called, true) {
+        if is_events_first {
             let waited = (Utc::now() - dispatch.received_at).to_std().unwrap_or_default();
             metrics::histogram!("baton_publish_to_first_call_seconds").record(waited.as_secs_f64());
         }
@@ -176,7 +181,7 @@ impl Conductor {
 
     /// What follows from an outcome, for the queue and for the tables.
     fn settle(&mut self, called: Called) -> Option<Change> {
-        let Called { seq, handler, under, generation, outcome, .. } = called;
+        let Called { seq, handler, under, generation, is_events_first, outcome, .. } = called;
         let outcome = outcome?;
         let dispatch = self.dispatches.get_mut(&seq)?;
         let object = self.objects.get_mut(&dispatch.key)?;
@@ -203,6 +208,11 @@ impl Conductor {
         };
         count(&execution, &under, outcome.duration);
         let mut change = Change::new(dispatch.partition, Arc::clone(&dispatch.key));
+        change.times = Some(CallTimes {
+            duration: outcome.duration,
+            waited: (outcome.started_at - dispatch.received_at).to_std().unwrap_or_default(),
+            is_events_first,
+        });
         if ending != Some(Ending::Succeeded) {
             change.unsuccessful.push(delivery_row(&execution, due, ended_at));
         } else if attempt > 1 {
@@ -278,7 +288,8 @@ impl Conductor {
 }
 
 async fn carry_out(caller: &Caller, order: Order) -> Called {
-    let Order { seq, partition, event_id, events_id, object_id, under, generation, attempt, body, not_after } = order;
+    let Order { seq, partition, event_id, events_id, object_id, under, generation, attempt, is_events_first, body, not_after } =
+        order;
     let handler = under.spec.id;
     let outcome = match &under.target {
         // Much may have happened between the decision and this task's turn: the process may have been stopped in between.
@@ -296,7 +307,7 @@ async fn carry_out(caller: &Caller, order: Order) -> Called {
             duration: std::time::Duration::ZERO,
         }),
     };
-    Called { seq, handler, partition, under, generation, outcome }
+    Called { seq, handler, partition, under, generation, is_events_first, outcome }
 }
 
 /// How a delivery ends by this attempt, or when it is due again.

@@ -12,4 +12,5 @@ mod pause;
 mod replays;
 mod rig;
 mod script;
+mod statistics;
 mod takeover;
