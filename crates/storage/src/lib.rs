@@ -12,6 +12,7 @@ mod conn;
 mod db;
 mod dead_letters;
 mod error;
+mod event_schemas;
 mod events;
 mod executions;
 mod feed;
@@ -41,6 +42,7 @@ pub use audit::{Audit, Imbalance, StoredResults, audit};
 pub use db::{Store, StoreSettings};
 pub use dead_letters::{DeadLetterSearch, DeliveryState, StoredDelivery};
 pub use error::{Result, StorageError};
+pub use event_schemas::{EventSchema, SchemaUse};
 pub use events::{EventSearch, StoredEvent};
 pub use executions::ExecutionSearch;
 pub use feed::{FedDispatch, FeedQuery};
@@ -73,6 +75,7 @@ pub fn statements() -> Vec<Statement> {
         catalogue::STATEMENTS,
         db::STATEMENTS,
         dead_letters::STATEMENTS,
+        event_schemas::STATEMENTS,
         events::STATEMENTS,
         executions::STATEMENTS,
         feed::STATEMENTS,

@@ -17,6 +17,8 @@ const CALLS: &[(&str, &str)] = &[
     ("POST", "/v1/handlers/1/test"),
     ("GET", "/v1/event-types"),
     ("POST", "/v1/event-types"),
+    ("PUT", "/v1/event-types/clients.create/schema"),
+    ("DELETE", "/v1/event-types/clients.create/schema"),
     ("GET", "/v1/events"),
     ("POST", "/v1/events"),
     ("POST", "/v1/events/batch"),

@@ -20,4 +20,5 @@ mod pauses;
 mod properties;
 mod proxy;
 mod replays;
+mod schemas;
 mod statistics;

@@ -36,6 +36,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("post", "/v1/handlers/{id}/pause"),
     ("post", "/v1/handlers/{id}/resume"),
     ("get post", "/v1/event-types"),
+    ("put delete", "/v1/event-types/{id}/schema"),
     ("post", "/v1/event-types/{id}/pause"),
     ("post", "/v1/event-types/{id}/resume"),
     ("post", "/v1/pause"),
