@@ -18,6 +18,7 @@ mod one_shot;
 mod openapi;
 mod operation;
 mod printed_scripts;
+mod proxies;
 mod rig;
 mod settings;
 mod shutdown;
