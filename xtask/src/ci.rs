@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::children::step;
+use crate::deny::{Advisories, deny};
 use crate::interrupt::Interrupt;
 use crate::workspace::cargo;
 use crate::{test, tidy};
@@ -15,13 +16,18 @@ pub(crate) fn run() -> Result<()> {
     run_step(&interrupt, "format", &mut cargo(&["fmt", "--all", "--check"]))?;
     say("tidy");
     tidy::run()?;
+    say("what it is made of");
+    let advisories = deny(&interrupt)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
     run_step(&interrupt, "clippy", &mut cargo(&clippy))?;
     let docs = ["doc", "--workspace", "--no-deps", "--locked"];
     run_step(&interrupt, "docs", cargo(&docs).env("RUSTDOCFLAGS", "-D warnings"))?;
     say("tests");
     test::test(&interrupt, &[])?;
-    eprintln!("==> all green");
+    match advisories {
+        Advisories::Checked => eprintln!("==> all green"),
+        Advisories::NotChecked => eprintln!("==> all green, but KNOWN VULNERABILITIES WERE NOT CHECKED: see above"),
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod bench;
 mod children;
 mod ci;
 mod demo;
+mod deny;
 mod faults;
 mod interrupt;
 mod openapi;
@@ -40,10 +41,12 @@ enum Command {
     Bench(bench::Args),
     /// Put Baton through faults under load and account for every event.
     Faults(faults::Args),
-    /// Everything that must hold before a change goes in: format, clippy, docs, tidy, tests.
+    /// Everything that must hold before a change goes in: format, tidy, what it is made of, clippy, docs, tests.
     Ci,
     /// Check what holds the project together: who may use what, sizes, links.
     Tidy,
+    /// Check what the workspace is made of: licences, sources, second versions of crates, known vulnerabilities.
+    Deny,
     /// Start throw-away PostgreSQL and Redis, print where they are, run until Ctrl-C.
     Services,
     /// Start Baton as services on throw-away PostgreSQL and Redis, run until Ctrl-C.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Faults(args) => faults::run(&args),
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
+        Command::Deny => deny::run(),
         Command::Services => services::run(),
         Command::Up(args) => up::run(&args),
         Command::Openapi(args) => openapi::run(&args),

@@ -176,6 +176,7 @@ impl Storing {
         if let Ok(appended) = &result {
             self.hints.send(Hint::AppendedHere);
             let duplicates = appended.iter().filter(|one| one.duplicate).count();
+            self.store.count_published((appended.len() - duplicates) as u64, Utc::now());
             metrics::counter!("baton_events_accepted_total").increment((appended.len() - duplicates) as u64);
             metrics::counter!("baton_events_duplicate_total").increment(duplicates as u64);
             metrics::histogram!("baton_append_events").record(events.len() as f64);

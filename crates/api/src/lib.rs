@@ -17,6 +17,7 @@ mod raw;
 mod request;
 mod router;
 mod routes;
+mod schemas;
 mod state;
 mod words;
 

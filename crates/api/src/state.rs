@@ -12,6 +12,7 @@ use crate::appender::Appender;
 use crate::backlog::Backlog;
 use crate::catalogue::CatalogueCache;
 use crate::request::Params;
+use crate::schemas::SchemaCache;
 
 /// How many test calls run at once.
 const TEST_CALLS_MAX: usize = 16;
@@ -31,6 +32,7 @@ pub struct Shared {
     pub(crate) admin_token: String,
     pub(crate) cleaner_schedule: String,
     pub(crate) catalogue: CatalogueCache,
+    pub(crate) schemas: Arc<SchemaCache>,
     pub(crate) test_calls: Arc<Semaphore>,
 }
 
@@ -55,13 +57,14 @@ pub struct ApiParts {
 }
 
 impl ApiState {
-    /// Puts the parts together, and starts to watch the backlog: to be called within a runtime.
+    /// Puts the parts together, and starts to watch the backlog and the schemas: to be called within a runtime.
     #[must_use]
     pub fn new(parts: ApiParts) -> Self {
         let ApiParts { store, cache, caller, vault, appender, backlog_max, admin_token, cleaner_schedule } = parts;
         Self(Arc::new(Shared {
             backlog: Backlog::watch(store.clone(), backlog_max),
             catalogue: CatalogueCache::new(store.clone()),
+            schemas: SchemaCache::watch(store.clone()),
             test_calls: Arc::new(Semaphore::new(TEST_CALLS_MAX)),
             admin_token,
             cleaner_schedule,

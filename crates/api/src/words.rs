@@ -55,6 +55,11 @@ words! {
     JobStatus of baton_storage::JobState { Queued, Running, Done, Failed, Cancelled }
 }
 words! {
+    /// What becomes of events whose data is not as the schema of their type wants it. `off`: nothing is checked. `warn`: they are counted and
+    /// told of in the log, and accepted. `enforce`: they are refused.
+    SchemaUse of baton_storage::SchemaUse { Off, Warn, Enforce }
+}
+words! {
     /// Why a generation was built.
     GenerationCause of baton_storage::GenerationCause { Start, Restart, Rollback }
 }

@@ -62,6 +62,7 @@ async fn run(
     let manager = CacheManager::new(name, store.clone(), cache.clone(), vault.clone());
     let (appender, appending) = Appender::start(store.clone(), cache.hints().clone());
     let jobs = tokio::spawn(JobWorker::new(store.clone(), cache.hints().clone()).run(stop.clone()));
+    let counting = store.clone();
     let backlog_max = args.backlog.backlog_max;
     let cleaner_schedule = baton_cleaner::schedule(args.cleaning.every.clean_every);
     let parts = ApiParts { store, cache: cache.clone(), caller, vault, appender, backlog_max, admin_token, cleaner_schedule };
@@ -70,13 +71,16 @@ async fn run(
     let cache = tokio::spawn(cache.run(stop.clone()));
     let managing = tokio::spawn(manager.run(stop.clone()));
     let cleaning = tokio::spawn(cleaner.run(stop.clone()));
+    let counted = tokio::spawn(counting.clone().keep_writing_counts(stop.clone()));
     // Before anybody can save a handler, which the very first generation would make live without a restart.
     let first = async { generations.wait_for(Option::is_some).await.is_ok() };
     stop.run_until_cancelled(first).await;
     // Publishers are answered first, then the dispatcher finishes: what the last of them published is picked up at the next start.
     let dispatching = tokio::spawn(dispatcher.run(stop.clone()));
     ops::serve(listener, router, stop).await?;
-    let _ = tokio::join!(appending, jobs, dispatching, managing, cleaning, cache);
+    let _ = tokio::join!(appending, jobs, dispatching, managing, cleaning, cache, counted);
+    // What was counted while they ended.
+    counting.write_counts_or_say().await;
     Ok(())
 }
 

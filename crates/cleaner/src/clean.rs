@@ -33,13 +33,20 @@ pub struct Keep {
     pub executions: Option<TimeDelta>,
     /// Generations, after they were live.
     pub generations: Option<TimeDelta>,
+    /// Statistics by minute and by hour, after the minute or hour began.
+    pub statistics: Option<TimeDelta>,
 }
 
 impl From<&CleanArgs> for Keep {
     fn from(args: &CleanArgs) -> Self {
         // Ages are bounded so that each of them is one.
         let of = |age: Age| age.get().map(|age| TimeDelta::from_std(age).unwrap_or(TimeDelta::MAX));
-        Self { events: of(args.keep_events), executions: of(args.keep_executions), generations: of(args.keep_generations) }
+        Self {
+            events: of(args.keep_events),
+            executions: of(args.keep_executions),
+            generations: of(args.keep_generations),
+            statistics: of(args.keep_statistics),
+        }
     }
 }
 
@@ -51,6 +58,7 @@ impl Keep {
             Sweep::IdempotencyKeys => Some(TimeDelta::hours(IDEMPOTENCY_HOURS)),
             Sweep::Generations => self.generations,
             Sweep::ServiceRuns | Sweep::Jobs => Some(KEEP_WORK),
+            Sweep::Minutes => self.statistics,
         }
     }
 }

@@ -66,6 +66,7 @@ async fn run() -> anyhow::Result<()> {
         events_in_memory: cli.calls.events_in_memory as usize,
         alone: false,
     };
+    let counting = installation.store.clone();
     let store = installation.store.clone();
     let ready: ops::Ready = Arc::new(move || {
         let store = store.clone();
@@ -75,8 +76,10 @@ async fn run() -> anyhow::Result<()> {
     tracing::info!(listen = %cli.listen.listen, name = settings.name, "baton-dispatcher started");
     let dispatcher = Dispatcher::new(installation.store, installation.cache.clone(), caller, installation.vault, settings);
     let cache = tokio::spawn(installation.cache.run(stop.clone()));
+    let counted = tokio::spawn(counting.clone().keep_writing_counts(stop.clone()));
     let work = tokio::spawn(dispatcher.run(stop.clone()));
     ops::serve(listener, router, stop.clone()).await?;
-    let _ = tokio::join!(cache, work);
+    let _ = tokio::join!(cache, work, counted);
+    counting.write_counts_or_say().await;
     Ok(())
 }

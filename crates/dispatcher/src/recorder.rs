@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton_domain::{Execution, GenerationNumber, HandlerId, PartitionId, Seq};
-use baton_storage::{DeliveryRow, Finished, Record, StorageError, Store};
+use baton_domain::{CallStatus, Execution, GenerationNumber, HandlerId, PartitionId, Seq};
+use baton_storage::{CountedCall, DeliveryRow, Finished, Record, StorageError, Store};
+use chrono::Utc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 use uuid::Uuid;
@@ -20,6 +21,8 @@ pub(crate) struct Change {
     /// The ordering key of the dispatch.
     pub key: Arc<str>,
     pub executions: Vec<Execution>,
+    /// How long things took, where one of the executions was an attempt.
+    pub times: Option<CallTimes>,
     /// Deliveries that are to be tried again, or are dead.
     pub unsuccessful: Vec<DeliveryRow>,
     /// Deliveries that succeeded or were skipped after a retry.
@@ -29,17 +32,42 @@ pub(crate) struct Change {
     pub finished: Option<Finished>,
 }
 
+/// How long an attempt took, and what went before it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallTimes {
+    pub duration: Duration,
+    /// From the publication of the event, or its replay.
+    pub waited: Duration,
+    /// Whether it was the first attempt for the event at any handler.
+    pub is_events_first: bool,
+}
+
 impl Change {
     pub(crate) fn new(partition: PartitionId, key: Arc<str>) -> Self {
         Self {
             partition,
             key,
             executions: Vec::new(),
+            times: None,
             unsuccessful: Vec::new(),
             settled: Vec::new(),
             started: None,
             finished: None,
         }
+    }
+
+    /// What the statistics say of it.
+    fn counted(&self) -> impl Iterator<Item = CountedCall> {
+        self.executions.iter().map(|execution| {
+            let times = self.times.filter(|_| execution.status != CallStatus::Skipped);
+            CountedCall {
+                handler_id: execution.handler_id,
+                status: execution.status,
+                duration: times.map(|times| times.duration),
+                waited: times.filter(|_| execution.attempt == 1).map(|times| times.waited),
+                is_events_first: times.is_some_and(|times| times.is_events_first),
+            }
+        })
     }
 }
 
@@ -52,11 +80,13 @@ pub(crate) async fn run(
 ) {
     while let Some(first) = changes.recv().await {
         let batch = gather(first, &mut changes).await;
+        let counted: Vec<_> = batch.iter().flat_map(Change::counted).collect();
         let written: Vec<_> = batch.iter().map(|change| (change.partition, Arc::clone(&change.key))).collect();
         if let Err(Lost) = write(&store, dispatcher, batch).await {
             let _ = told.send(Message::Fenced);
             return;
         }
+        store.count_calls(&counted, Utc::now());
         let _ = told.send(Message::Recorded(written));
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::conn::{CONNECT_LIMIT, Conn, FRESH, Held, Lane};
 use crate::error::{Result, StorageError};
+use crate::minutes::Counting;
 use crate::sql::statements;
 use crate::tail::Tail;
 
@@ -69,6 +70,7 @@ impl fmt::Debug for StoreSettings {
 pub struct Store {
     db: Arc<Db>,
     tail: Arc<Tail>,
+    counting: Arc<Counting>,
 }
 
 impl fmt::Debug for Store {
@@ -107,7 +109,7 @@ impl Store {
             "sqlite" => connect_sqlite(SqliteConnectOptions::from_str(&settings.url).map_err(bad_url)?, most).await?,
             _ => return Err(StorageError::BadUrl("it must begin with postgres:// or sqlite:".into())),
         };
-        let store = Self { db: Arc::new(db), tail: Arc::default() };
+        let store = Self { db: Arc::new(db), tail: Arc::default(), counting: Arc::default() };
         store.ping().await?;
         Ok(store)
     }
@@ -185,6 +187,11 @@ impl Store {
     /// What this process has appended last.
     pub(crate) fn tail(&self) -> &Tail {
         &self.tail
+    }
+
+    /// What this process has counted.
+    pub(crate) fn counting(&self) -> &Counting {
+        &self.counting
     }
 
     /// A connection that reads.

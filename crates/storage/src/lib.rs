@@ -12,6 +12,7 @@ mod conn;
 mod db;
 mod dead_letters;
 mod error;
+mod event_schemas;
 mod events;
 mod executions;
 mod feed;
@@ -19,6 +20,7 @@ mod generations;
 mod handler_search;
 mod handlers;
 mod jobs;
+mod minutes;
 mod ownership;
 mod paging;
 mod pauses;
@@ -41,6 +43,7 @@ pub use audit::{Audit, Imbalance, StoredResults, audit};
 pub use db::{Store, StoreSettings};
 pub use dead_letters::{DeadLetterSearch, DeliveryState, StoredDelivery};
 pub use error::{Result, StorageError};
+pub use event_schemas::{EventSchema, SchemaUse};
 pub use events::{EventSearch, StoredEvent};
 pub use executions::ExecutionSearch;
 pub use feed::{FedDispatch, FeedQuery};
@@ -48,6 +51,7 @@ pub use generations::{GenerationCause, GenerationSummary, NewGeneration, StoredG
 pub use handler_search::{HandlerOrder, HandlerSearch, HandlerSort};
 pub use handlers::NewHandler;
 pub use jobs::{JOB_BATCH, Job, JobParams, JobState, Recovery};
+pub use minutes::{COUNTS_WRITTEN_EVERY, CountedCall, Counts, HandlerCounts, HandlerRank, Span};
 pub use ownership::Instance;
 pub use paging::{Page, Paged};
 pub use pauses::Pause;
@@ -73,12 +77,14 @@ pub fn statements() -> Vec<Statement> {
         catalogue::STATEMENTS,
         db::STATEMENTS,
         dead_letters::STATEMENTS,
+        event_schemas::STATEMENTS,
         events::STATEMENTS,
         executions::STATEMENTS,
         feed::STATEMENTS,
         generations::STATEMENTS,
         handlers::STATEMENTS,
         &jobs::all_statements(),
+        minutes::STATEMENTS,
         ownership::STATEMENTS,
         pauses::STATEMENTS,
         progress::STATEMENTS,

@@ -14,6 +14,7 @@
 mod events;
 mod generations;
 mod logs;
+mod minutes;
 
 use baton_domain::limits::IDEMPOTENCY_HOURS;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -46,18 +47,21 @@ pub enum Sweep {
     ServiceRuns,
     /// Jobs, by their end.
     Jobs,
+    /// Statistics of minutes and hours, by their beginning.
+    Minutes,
 }
 
 pub use generations::GENERATIONS_KEPT;
 
 impl Sweep {
     /// Every sweep, in an order in which each leaves little to the next.
-    pub const ALL: [Self; 6] =
-        [Self::Executions, Self::Events, Self::IdempotencyKeys, Self::Generations, Self::ServiceRuns, Self::Jobs];
+    pub const ALL: [Self; 7] =
+        [Self::Executions, Self::Events, Self::IdempotencyKeys, Self::Generations, Self::ServiceRuns, Self::Jobs, Self::Minutes];
 }
 
 /// How many rows were removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Removed {
     /// Events, with their results.
     pub events: u64,
@@ -73,12 +77,14 @@ pub struct Removed {
     pub service_runs: u64,
     /// Jobs.
     pub jobs: u64,
+    /// Rows of statistics.
+    pub minutes: u64,
 }
 
 impl Removed {
     /// The counts with their names.
     #[must_use]
-    pub fn by_kind(&self) -> [(&'static str, u64); 7] {
+    pub fn by_kind(&self) -> [(&'static str, u64); 8] {
         [
             ("events", self.events),
             ("executions", self.executions),
@@ -87,6 +93,7 @@ impl Removed {
             ("generations", self.generations),
             ("service_runs", self.service_runs),
             ("jobs", self.jobs),
+            ("minutes", self.minutes),
         ]
     }
 
@@ -106,6 +113,7 @@ impl std::ops::AddAssign for Removed {
         self.generations += more.generations;
         self.service_runs += more.service_runs;
         self.jobs += more.jobs;
+        self.minutes += more.minutes;
     }
 }
 
@@ -171,7 +179,7 @@ statements! {
 
 /// Every statement of the sweeps.
 pub(crate) fn all_statements() -> Vec<Statement> {
-    [STATEMENTS, events::STATEMENTS, generations::STATEMENTS, logs::STATEMENTS].concat()
+    [STATEMENTS, events::STATEMENTS, generations::STATEMENTS, logs::STATEMENTS, minutes::STATEMENTS].concat()
 }
 
 impl Store {
@@ -192,6 +200,7 @@ impl Store {
             Sweep::Generations => generations::generations(self, ages, place).await,
             Sweep::ServiceRuns => logs::service_runs(self, ages, place).await,
             Sweep::Jobs => logs::jobs(self, ages, place).await,
+            Sweep::Minutes => minutes::minutes(self, ages, place).await,
         }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Cleaned {
     /// Old runs of services.
     service_runs: u64,
     jobs: u64,
+    /// Rows of statistics by minute and by hour.
+    minutes: u64,
     /// How long it took, in milliseconds.
     took_ms: i64,
     /// The run that did it.
@@ -84,6 +86,7 @@ async fn answer(state: &ApiState, run: ServiceRun, wait: Option<Duration>) -> Re
                 generations: removed.generations,
                 service_runs: removed.service_runs,
                 jobs: removed.jobs,
+                minutes: removed.minutes,
                 took_ms,
                 run_id: run.id,
             })

@@ -1,4 +1,6 @@
-//! `/v1/event-types`: the catalogue.
+//! `/v1/event-types`: the catalogue, and the schemas of what its events carry.
+
+mod schema;
 
 use axum::Json;
 use axum::extract::State;
@@ -14,6 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::schema::EventSchema;
 use super::events::sample;
 use crate::page::page;
 use crate::problem::Problem;
@@ -23,7 +26,10 @@ use crate::state::ApiState;
 const TAG: &str = "Event types";
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list_event_types, create_event_type)).routes(routes!(get_sample))
+    OpenApiRouter::new()
+        .routes(routes!(list_event_types, create_event_type))
+        .routes(routes!(schema::put_event_type_schema, schema::delete_event_type_schema))
+        .routes(routes!(get_sample))
 }
 
 /// An entry of the catalogue.
@@ -45,6 +51,9 @@ pub(crate) struct EventType {
     aliases: Vec<String>,
     /// Whether an operator added it.
     custom: bool,
+    /// What `data` has to look like; null when nothing is said of it.
+    #[schema(required)]
+    schema: Option<EventSchema>,
 }
 
 page! {
@@ -52,10 +61,10 @@ page! {
     EventTypePage of EventType
 }
 
-impl From<Known> for EventType {
-    fn from(known: Known) -> Self {
+impl EventType {
+    fn new(known: Known, schema: Option<EventSchema>) -> Self {
         let Known { id, group, action, title, object_kind, aliases, custom } = known;
-        Self { id, group, action, title, object_kind, aliases, custom }
+        Self { id, group, action, title, object_kind, aliases, custom, schema }
     }
 }
 
@@ -104,7 +113,12 @@ async fn list_event_types(
         Some(cursor) => place(cursor).ok_or(StorageError::BadCursor)?,
     };
     let catalogue = state.catalogue.fresh().await?;
-    Ok(Json(EventTypePage::of(part(&catalogue, start, page.limit.into()), Into::into)))
+    let mut schemas = schema::by_type(&state).await?;
+    let types = part(&catalogue, start, page.limit.into());
+    Ok(Json(EventTypePage::of(types, |known| {
+        let schema = schemas.remove(&known.id);
+        EventType::new(known, schema)
+    })))
 }
 
 /// Types are only ever added at the end, so that a place in the list stays what it is.
@@ -136,7 +150,7 @@ async fn create_event_type(
     let new =
         Known::custom(&catalogue, &id, &group, action.as_deref(), title.as_deref(), &object_kind).map_err(Problem::invalid)?;
     match state.store.create_event_type(&new, Utc::now()).await {
-        Ok(()) => Ok((StatusCode::CREATED, Json(new.into()))),
+        Ok(()) => Ok((StatusCode::CREATED, Json(EventType::new(new, None)))),
         Err(StorageError::Conflict) => Err(Problem::field("id", format!("'{id}' is in the catalogue already"))),
         Err(error) => Err(error.into()),
     }

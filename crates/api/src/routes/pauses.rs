@@ -205,7 +205,7 @@ async fn check_handler(state: &ApiState, id: HandlerId) -> Result<(), Problem> {
     if is_live { Ok(()) } else { Err(no_such::<HandlerId>(id)) }
 }
 
-async fn known_type(state: &ApiState, EventTypeName(name): EventTypeName) -> Result<String, Problem> {
+pub(super) async fn known_type(state: &ApiState, EventTypeName(name): EventTypeName) -> Result<String, Problem> {
     let catalogue = state.catalogue.with([name.as_str()]).await?;
     catalogue.find(&name).map(|found| found.id.clone()).ok_or_else(|| no_such::<EventTypeName>(name))
 }

@@ -1,4 +1,8 @@
-//! `/v1/stats`: the account of every event, which balances at any moment.
+//! `/v1/stats`: the account of every event, which balances at any moment, and what happened by the minute and at each handler.
+
+mod figures;
+mod handlers;
+mod minutes;
 
 use axum::Json;
 use axum::extract::State;
@@ -16,7 +20,10 @@ use crate::state::ApiState;
 const TAG: &str = "Stats";
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(get_stats))
+    OpenApiRouter::new()
+        .routes(routes!(get_stats))
+        .routes(routes!(minutes::get_stat_minutes))
+        .routes(routes!(handlers::get_stat_handlers))
 }
 
 /// The account of all events: published = delivered + failed + unmatched + pending + retrying, in all and for each event type.

@@ -41,7 +41,7 @@ on_both! {
         })
         .await;
         let expected = json!({"events": 1, "executions": 0, "dead_letters": 0, "idempotency_keys": 0, "generations": 0, "service_runs": 0, "jobs": 0,
-            "took_ms": cleaned["took_ms"], "run_id": cleaned["run_id"]});
+            "minutes": 0,             "took_ms": cleaned["took_ms"], "run_id": cleaned["run_id"]});
         assert_eq!(cleaned, expected);
         assert!(cleaned["took_ms"].as_i64().is_some_and(|ms| ms >= 0) && cleaned["run_id"].is_i64());
         app.get(&format!("/v1/events/{id}")).await.problem(404, "not_found");

@@ -17,6 +17,8 @@ const CALLS: &[(&str, &str)] = &[
     ("POST", "/v1/handlers/1/test"),
     ("GET", "/v1/event-types"),
     ("POST", "/v1/event-types"),
+    ("PUT", "/v1/event-types/clients.create/schema"),
+    ("DELETE", "/v1/event-types/clients.create/schema"),
     ("GET", "/v1/events"),
     ("POST", "/v1/events"),
     ("POST", "/v1/events/batch"),
@@ -37,6 +39,8 @@ const CALLS: &[(&str, &str)] = &[
     ("GET", "/v1/cache/generations"),
     ("POST", "/v1/cache/rollback"),
     ("GET", "/v1/stats"),
+    ("GET", "/v1/stats/minutes"),
+    ("GET", "/v1/stats/handlers"),
 ];
 
 fn method(name: &str) -> Method {

@@ -215,7 +215,7 @@ async fn event_types_are_checked() {
     let app = TestApp::sqlite().await;
     let custom = |id: &str| json!({"id": id, "group": "Orders", "object_kind": "order"});
     let created = app.post("/v1/event-types", &custom("orders.paid")).await.json(StatusCode::CREATED);
-    let expected = json!({"id": "orders.paid", "group": "Orders", "action": "paid", "title": "Orders: paid", "object_kind": "order", "aliases": [], "custom": true});
+    let expected = json!({"id": "orders.paid", "group": "Orders", "action": "paid", "title": "Orders: paid", "object_kind": "order", "aliases": [], "custom": true, "schema": null});
     assert_eq!(created, expected);
     for id in ["orders.paid", "clients.create", "accounts.create", "orders", "Orders.paid", "orders..paid", "!"] {
         assert_eq!(app.post("/v1/event-types", &custom(id)).await.refused(), ["id"], "{id}");

@@ -21,3 +21,5 @@ mod pauses;
 mod properties;
 mod proxy;
 mod replays;
+mod schemas;
+mod statistics;

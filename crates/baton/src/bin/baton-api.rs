@@ -71,6 +71,7 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     })?;
     let Installation { store, cache, vault } = cli.installation.open(&stop).await?;
     let listener = ops::bind(cli.listen.listen).await?;
+    let counting = store.clone();
     let (appender, appending) = Appender::start(store.clone(), cache.hints().clone());
     let jobs = tokio::spawn(JobWorker::new(store.clone(), cache.hints().clone()).run(stop.clone()));
     let admin_token = admin_token.expose().to_owned();
@@ -80,8 +81,10 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     let router = baton_programs::front(parts, stop.clone())?;
     tracing::info!(listen = %cli.listen.listen, "baton-api started");
     let cache = tokio::spawn(cache.run(stop.clone()));
+    let counted = tokio::spawn(counting.clone().keep_writing_counts(stop.clone()));
     // Every request holds an appender: the queue is empty and its task over once the last of them is answered.
     ops::serve(listener, router, stop).await?;
-    let _ = tokio::join!(appending, jobs, cache);
+    let _ = tokio::join!(appending, jobs, cache, counted);
+    counting.write_counts_or_say().await;
     Ok(())
 }

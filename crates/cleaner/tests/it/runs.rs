@@ -24,7 +24,7 @@ async fn a_run_removes_what_is_old_and_says_how_much(site: Site) {
     assert_eq!(site.store.stats().await.unwrap(), before, "the balance does not notice");
     let shown = site.ended(run.id).await.result.unwrap();
     let took_ms = result.took_ms;
-    let counts = json!({"events": 700, "executions": 703, "dead_letters": 0, "idempotency_keys": 704, "generations": 0, "service_runs": 0, "jobs": 0,
+    let counts = json!({"events": 700, "executions": 703, "dead_letters": 0, "idempotency_keys": 704, "generations": 0, "service_runs": 0, "jobs": 0, "minutes": 0,
         "took_ms": took_ms});
     assert_eq!(shown, counts);
     assert!((0..20_000).contains(&took_ms));

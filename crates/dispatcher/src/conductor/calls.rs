@@ -13,7 +13,7 @@ use super::order::{Called, Order, carry_out, unwanted};
 use super::planning::body_of;
 use super::{Conductor, Message, pace};
 use crate::compiled::Ready;
-use crate::recorder::Change;
+use crate::recorder::{CallTimes, Change};
 use crate::settings::{LEASE_MARGIN, UNRECORDED_MAX, delta};
 
 /// What became of a call that was to be started.
@@ -84,6 +84,7 @@ impl Conductor {
         if wanted && !self.paces.admit(handler, limits, self.owned.len()) {
             return Start::TooEarly;
         }
+        let is_events_first = !std::mem::replace(&mut dispatch.called, true);
         let order = Order {
             seq,
             partition: dispatch.partition,
@@ -93,10 +94,11 @@ impl Conductor {
             under: Arc::clone(under),
             generation: generation.number(),
             attempt,
+            is_events_first,
             body: body.clone(),
             not_after: *self.tools.lease.borrow() - LEASE_MARGIN,
         };
-        if !std::mem::replace(&mut dispatch.called, true) {
+        if is_events_first {
             let waited = (Utc::now() - dispatch.received_at).to_std().unwrap_or_default();
             metrics::histogram!("baton_publish_to_first_call_seconds").record(waited.as_secs_f64());
         }
@@ -167,7 +169,7 @@ impl Conductor {
 
     /// What follows from an outcome, for the queue and for the tables.
     fn settle(&mut self, called: Called) -> Option<Change> {
-        let Called { seq, handler, under, generation, outcome, .. } = called;
+        let Called { seq, handler, under, generation, is_events_first, outcome, .. } = called;
         let outcome = outcome?;
         if outcome.verdict == Verdict::Unwanted {
             self.skip(seq, handler, outcome.error.unwrap_or_default());
@@ -198,6 +200,11 @@ impl Conductor {
         };
         count(&execution, &under, outcome.duration);
         let mut change = Change::new(dispatch.partition, Arc::clone(&dispatch.key));
+        change.times = Some(CallTimes {
+            duration: outcome.duration,
+            waited: (outcome.started_at - dispatch.received_at).to_std().unwrap_or_default(),
+            is_events_first,
+        });
         if ending != Some(Ending::Succeeded) {
             change.unsuccessful.push(delivery_row(&execution, due, ended_at));
         } else if attempt > 1 {

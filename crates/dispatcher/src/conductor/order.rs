@@ -18,6 +18,8 @@ pub(crate) struct Called {
     /// The handler as it was called.
     pub(super) under: Arc<Ready>,
     pub(super) generation: GenerationNumber,
+    /// Whether nothing had been called for the event before.
+    pub(super) is_events_first: bool,
     /// `None` when it was not made: the lease was over before it could begin.
     pub(super) outcome: Option<Outcome>,
 }
@@ -32,6 +34,7 @@ pub(super) struct Order {
     pub(super) under: Arc<Ready>,
     pub(super) generation: GenerationNumber,
     pub(super) attempt: u32,
+    pub(super) is_events_first: bool,
     pub(super) body: Bytes,
     /// When it is too late to begin: another dispatcher may own the partition by then.
     pub(super) not_after: Instant,
@@ -39,7 +42,7 @@ pub(super) struct Order {
 
 /// Makes the call, unless the handler's filter does not want it.
 pub(super) async fn carry_out(caller: &Caller, order: Order) -> Called {
-    let Order { seq, partition, event_id, events_id, object_id, under, generation, attempt, body, not_after } = order;
+    let Order { seq, partition, event_id, events_id, object_id, under, generation, attempt, is_events_first, body, not_after } = order;
     let handler = under.spec.id;
     let not_called = |verdict, reason| Outcome {
         verdict,
@@ -68,7 +71,7 @@ pub(super) async fn carry_out(caller: &Caller, order: Order) -> Called {
         },
         Err(reason) => Some(not_called(Verdict::Retry { after: None }, reason.clone())),
     };
-    Called { seq, handler, partition, under, generation, outcome }
+    Called { seq, handler, partition, under, generation, is_events_first, outcome }
 }
 
 /// Why an event is not given to a handler: its filter does not want it, or cannot be asked of it.

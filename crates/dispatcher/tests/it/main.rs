@@ -14,4 +14,5 @@ mod pause;
 mod replays;
 mod rig;
 mod script;
+mod statistics;
 mod takeover;

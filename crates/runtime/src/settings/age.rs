@@ -72,6 +72,10 @@ pub struct CleanArgs {
     #[arg(long, env = "BATON_KEEP_GENERATIONS", value_name = "BATON_KEEP_GENERATIONS", default_value = "365d")]
     pub keep_generations: Age,
 
+    /// How long the statistics by minute and by hour are kept.
+    #[arg(long, env = "BATON_KEEP_STATISTICS", value_name = "BATON_KEEP_STATISTICS", default_value = "7d")]
+    pub keep_statistics: Age,
+
     /// What the schedule of the Cleaner is.
     #[command(flatten)]
     pub every: CleanEveryArgs,
@@ -121,14 +125,16 @@ mod tests {
 
     #[test]
     fn each_has_a_default_and_a_bad_one_is_named() {
-        let CleanArgs { keep_events, keep_executions, keep_generations, every } =
+        let CleanArgs { keep_events, keep_executions, keep_generations, keep_statistics, every } =
             Program::try_parse_from(["baton"]).unwrap().clean;
-        let shown = [keep_events, keep_executions, keep_generations, every.clean_every].map(|age| age.to_string());
-        assert_eq!(shown, ["90d", "30d", "365d", "1h"]);
+        let shown =
+            [keep_events, keep_executions, keep_generations, keep_statistics, every.clean_every].map(|age| age.to_string());
+        assert_eq!(shown, ["90d", "30d", "365d", "7d", "1h"]);
         for (flag, name) in [
             ("--keep-events", "BATON_KEEP_EVENTS"),
             ("--keep-executions", "BATON_KEEP_EXECUTIONS"),
             ("--keep-generations", "BATON_KEEP_GENERATIONS"),
+            ("--keep-statistics", "BATON_KEEP_STATISTICS"),
             ("--clean-every", "BATON_CLEAN_EVERY"),
         ] {
             let error = Program::try_parse_from(["baton", flag, "90"]).unwrap_err().to_string();

@@ -11,6 +11,7 @@ mod generations;
 mod handlers;
 mod instants;
 mod jobs;
+mod minutes;
 mod ownership;
 mod plans;
 mod record;

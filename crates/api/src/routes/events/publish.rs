@@ -44,7 +44,11 @@ pub(super) async fn publish_event(
     check_size(&publication, "the event")?;
     let catalogue = state.catalogue.with([publication.event.events_id.as_str()]).await?;
     let event = checked(publication, &catalogue, key, now()).map_err(Problem::invalid)?;
-    let appended = append(&state, vec![event]).await?;
+    let events = vec![event];
+    if let Some((_, refused)) = state.schemas.refused(&events).await?.into_iter().next() {
+        return Err(Problem::invalid(refused));
+    }
+    let appended = append(&state, events).await?;
     let accepted = appended.into_iter().next().ok_or_else(|| not_accepted(AppendError::Failed))?;
     Ok((StatusCode::ACCEPTED, Json(accepted.into())))
 }
@@ -108,6 +112,11 @@ async fn checked_batch(
             Ok(event) => events.push(event),
             Err(found) => errors.extend_under(&format!("events[{place}]"), found),
         }
+    }
+    errors.or(()).map_err(Problem::invalid)?;
+    let mut errors = FieldErrors::default();
+    for (place, refused) in state.schemas.refused(&events).await? {
+        errors.extend_under(&format!("events[{place}]"), refused);
     }
     errors.or(events).map_err(Problem::invalid)
 }

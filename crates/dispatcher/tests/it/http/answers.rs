@@ -112,3 +112,18 @@ async fn an_interim_answer_is_none() {
     let outcome = answered(format!("HTTP/1.1 103 Early Hints\r\nx: 1\r\n\r\n{}", answer("200 OK", "done"))).await;
     assert_eq!((outcome.verdict, body(&outcome)), (Verdict::Succeeded, ("done", false)));
 }
+
+#[tokio::test]
+async fn headers_without_end_are_cut_off() {
+    let line = format!("x-filler: {}\r\n", "y".repeat(1000));
+    let value = "z".repeat(50_000);
+    for (head, flood) in [("HTTP/1.1 200 OK\r\n", line), ("HTTP/1.1 200 OK\r\nx-filler: ", value)] {
+        let server = Server::always(vec![Step::Send(head.into()), Step::Flood(flood.into())]).await;
+        let outcome = post(&server.url("/"), AMPLE).await;
+        let error = outcome.error.unwrap();
+        assert_eq!((outcome.verdict, &outcome.response), (RETRY, &None), "{error}");
+        assert!(error.contains("message head is too large"), "{error}");
+        assert!(outcome.duration < AMPLE / 2, "{error}");
+        server.caller_gone().await;
+    }
+}
