@@ -91,7 +91,15 @@ impl fmt::Debug for Target {
 }
 
 impl HttpTarget {
-    fn new(url: &str, headers: Vec<(String, String)>, secrets: Vec<(String, Option<DateTime<Utc>>)>) -> Result<Self, String> {
+    /// Parses what an HTTP handler is made of; see [`Target::new`].
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(super) fn new(
+        url: &str,
+        headers: Vec<(String, String)>,
+        secrets: Vec<(String, Option<DateTime<Utc>>)>,
+    ) -> Result<Self, String> {
         let url = parse_url(url)?;
         let place = place(&url);
         let secrets =
