@@ -4,8 +4,9 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use baton_dispatcher::call::Caller;
+use baton_domain::{GenerationNumber, Snapshot};
 use baton_handler_cache::HandlerCache;
-use baton_storage::{Store, Vault};
+use baton_storage::{StorageError, Store, Vault};
 use tokio::sync::Semaphore;
 
 use crate::appender::Appender;
@@ -102,7 +103,7 @@ impl ApiState {
         params: &mut Params,
         name: &str,
         value: Option<String>,
-    ) -> Result<Option<String>, baton_storage::StorageError> {
+    ) -> Result<Option<String>, StorageError> {
         let Some(value) = params.text(name, value) else { return Ok(None) };
         let catalogue = self.catalogue.with([value.as_str()]).await?;
         match catalogue.resolve(&value) {
@@ -111,6 +112,17 @@ impl ApiState {
                 params.refuse(name, reason);
                 Ok(None)
             }
+        }
+    }
+
+    /// What was live under a number; from memory where it still is. `None` when it was removed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn generation(&self, number: GenerationNumber) -> Result<Option<Arc<Snapshot>>, StorageError> {
+        match self.cache.live() {
+            Some(live) if live.number == number => Ok(Some(live)),
+            _ => Ok(self.store.generation(number).await?.map(|stored| Arc::new(stored.snapshot))),
         }
     }
 }

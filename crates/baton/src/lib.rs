@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 /// # Errors
 /// When the metrics of this process are installed already.
 pub fn front(parts: ApiParts, stop: CancellationToken) -> anyhow::Result<Router> {
+    let settings = ConsoleSettings { admin_token: parts.admin_token.clone(), stop: stop.clone() };
     let beside = ops::router(metrics::install(stop)?, ready(parts.store.clone()));
-    let settings = ConsoleSettings { admin_token: parts.admin_token.clone() };
     let api = baton_api::router_beside(ApiState::new(parts), beside);
     Ok(baton_console::router(api, &settings)?)
 }

@@ -24,12 +24,17 @@ pub(crate) struct Asset {
 
 /// The style of all pages.
 pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
-    let parts = [include_str!("assets/base.css"), include_str!("assets/parts.css"), include_str!("assets/provisioning.css")];
+    let parts = [
+        include_str!("assets/base.css"),
+        include_str!("assets/parts.css"),
+        include_str!("assets/provisioning.css"),
+        include_str!("assets/logs.css"),
+    ];
     Asset::new("console", "css", "text/css; charset=utf-8", parts.join("\n"))
 });
 /// The scripts of all pages.
 pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
-    let parts = [include_str!("assets/base.js"), include_str!("assets/provisioning.js")];
+    let parts = [include_str!("assets/base.js"), include_str!("assets/provisioning.js"), include_str!("assets/logs.js")];
     Asset::new("console", "js", "text/javascript; charset=utf-8", parts.join("\n"))
 });
 /// The icon of the browser's tab.

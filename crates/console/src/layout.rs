@@ -23,10 +23,18 @@ use crate::state::Console;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
     Provisioning,
+    Events,
+    Executions,
+    DeadLetters,
 }
 
 /// Section, title and path, in the order of the navigation.
-pub(crate) const SECTIONS: &[(Section, &str, &str)] = &[(Section::Provisioning, "Provisioning", "/console/provisioning")];
+pub(crate) const SECTIONS: &[(Section, &str, &str)] = &[
+    (Section::Provisioning, "Provisioning", "/console/provisioning"),
+    (Section::Events, "Events", "/console/events"),
+    (Section::Executions, "Execution Logs", "/console/executions"),
+    (Section::DeadLetters, "Dead letters", "/console/dead-letters"),
+];
 
 /// Who asks for a page, and what is around it. An extractor.
 pub(crate) struct Shell {
@@ -122,6 +130,11 @@ impl Shell {
         (Forget(self.jar), document(title, &body)).into_response()
     }
 
+    /// Whether any dispatcher runs.
+    pub(crate) fn has_dispatcher(&self) -> bool {
+        self.dispatchers > 0
+    }
+
     /// The field that every form has.
     pub(crate) fn csrf(&self) -> Markup {
         csrf::field(&self.session)
@@ -154,7 +167,7 @@ impl Shell {
             Section::Provisioning if self.cache.pending_count > 0 => {
                 html! { span.n.warn title="changes that are not live" { (self.cache.pending_count) span.unseen { " changes that are not live" } } }
             }
-            Section::Provisioning => html! {},
+            _ => html! {},
         }
     }
 

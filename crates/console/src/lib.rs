@@ -24,6 +24,7 @@ use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{any, get};
+use tokio_util::sync::CancellationToken;
 
 use crate::client::ApiClient;
 use crate::failure::Failure;
@@ -38,6 +39,8 @@ pub struct ConsoleSettings {
     /// The bearer token of the API. Who shows it may sign in, and sessions are signed with a key made from it, so that several instances
     /// share sessions and a new token ends them.
     pub admin_token: String,
+    /// Ends what browsers keep open, so that the process can end.
+    pub stop: CancellationToken,
 }
 
 /// Why there is no console.
@@ -56,10 +59,13 @@ pub enum ConsoleError {
 /// When the token is none.
 pub fn router(api: Router, settings: &ConsoleSettings) -> Result<Router, ConsoleError> {
     let client = ApiClient::new(api.clone(), &settings.admin_token)?;
-    let console = Console::new(client, &settings.admin_token);
+    let console = Console::new(client, &settings.admin_token, settings.stop.clone());
     let pages = Router::new()
         .route("/console/", get(async || Redirect::to(HOME)))
         .merge(pages::provisioning::router())
+        .merge(pages::executions::router())
+        .merge(pages::events::router())
+        .merge(pages::dead_letters::router())
         .route("/console/{*page}", any(no_such_page))
         .method_not_allowed_fallback(no_such_page)
         .layer(from_fn_with_state(console.clone(), session::required));

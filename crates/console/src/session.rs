@@ -3,6 +3,8 @@
 //! A session is a signed cookie and nothing else: `<end, seconds since 1970>.<random>`. So every instance with the same token takes it, and a
 //! new token ends all of them.
 
+use std::time::Duration;
+
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method};
@@ -44,6 +46,11 @@ impl Session {
         let (ends, csrf) = value.split_once('.')?;
         let ends = DateTime::from_timestamp(ends.parse().ok()?, 0)?;
         (now < ends).then(|| Self { ends, csrf: csrf.to_owned() })
+    }
+
+    /// How long it still lasts.
+    pub(crate) fn left(&self) -> Duration {
+        (self.ends - Utc::now()).to_std().unwrap_or_default()
     }
 
     /// The cookie of the session. `secure`: only ever sent over https.

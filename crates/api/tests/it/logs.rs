@@ -65,8 +65,13 @@ on_both! {
         assert_eq!((&failed["response"]["status"], &failed["response"]["body"], &failed["response"]["truncated"]), (&json!(503), &json!("busy"), &json!(false)));
         let masked = &executions[3]["response"];
         assert_eq!((&masked["body"], &masked["headers"]["x-token"]), (&json!(r#"{"token":"••••","n":1}"#), &json!("••••")));
-        let one = app.get(&format!("/v1/executions/{}", failed["id"].as_str().unwrap())).await.ok();
+        let mut one = app.get(&format!("/v1/executions/{}", failed["id"].as_str().unwrap())).await.ok();
+        let request = one.as_object_mut().unwrap().remove("request").unwrap();
         assert_eq!(&one, failed);
+        assert_eq!(request["task"], json!({"type": "http", "url": receiver.url("/second")}));
+        assert_eq!(request["body"], serde_json::from_slice::<Value>(&receiver.calls_at("/second")[0].body).unwrap());
+        let webhook_id = format!("{id}-{}", failed["handler_id"]);
+        assert_eq!((&request["headers"]["webhook-id"], &request["headers"]["baton-attempt"]), (&json!(webhook_id), &json!("1")));
     }
 }
 
@@ -81,6 +86,10 @@ on_both! {
         let event = app.event_that_is(&id, "failed").await;
         assert_eq!(event["executions"][0]["response"], json!({"exit_code": 65, "signal": null, "stdout": "out\n", "stderr": "oops\n", "truncated": false}));
         assert_eq!(chain(&event), [(100, vec![row("S", "dead", 1)])]);
+        assert_eq!(event["chain"][0]["deliveries"][0]["max_attempts"], 12);
+        let one = app.get(&format!("/v1/executions/{}", event["executions"][0]["id"].as_str().unwrap())).await.ok();
+        assert_eq!(one["request"]["task"], json!({"type": "script", "path": "run.sh", "args": ["out"]}));
+        assert_eq!((&one["request"]["headers"]["BATON_OBJECT_ID"], &one["request"]["body"]["event"]["object_id"]), (&json!("a"), &json!("a")));
     }
 }
 

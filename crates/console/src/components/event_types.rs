@@ -36,6 +36,11 @@ impl EventTypes {
         self.0.iter().find(|known| known.id == id).map_or(id, |known| known.title.as_str())
     }
 
+    /// The id of the first.
+    pub(crate) fn first(&self) -> Option<&str> {
+        self.0.first().map(|known| known.id.as_str())
+    }
+
     /// A choice, grouped. `none` is what stands for no event.
     pub(crate) fn select(&self, name: &str, label: &str, value: &str, none: &str, error: Option<&str>) -> Markup {
         let mut groups: Vec<(&str, Vec<&EventType>)> = Vec::new();

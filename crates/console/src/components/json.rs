@@ -4,6 +4,9 @@ use maud::{Markup, html};
 use serde_json::ser;
 use serde_json::value::RawValue;
 
+/// How deep JSON is indented.
+const DEPTH_MAX: usize = 64;
+
 /// A text: where it is JSON, indented, else as it is.
 pub(crate) fn text(text: &str) -> Markup {
     html! { pre.json tabindex="0" { (indented(text)) } }
@@ -14,12 +17,17 @@ pub(crate) fn indented(text: &str) -> String {
     let mut out = Vec::new();
     let mut pretty = ser::PrettyFormatter::new();
     let json = serde_json::from_str::<&RawValue>(text).ok();
-    let shown = json.and_then(|json| walk(json.get(), &mut pretty, &mut out)).and_then(|()| String::from_utf8(out).ok());
+    let shown = json.and_then(|json| walk(json.get(), 0, &mut pretty, &mut out)).and_then(|()| String::from_utf8(out).ok());
     shown.unwrap_or_else(|| text.to_owned())
 }
 
-fn walk(text: &str, pretty: &mut ser::PrettyFormatter<'_>, out: &mut Vec<u8>) -> Option<()> {
+fn walk(text: &str, depth: usize, pretty: &mut ser::PrettyFormatter<'_>, out: &mut Vec<u8>) -> Option<()> {
     use serde_json::ser::Formatter;
+    // What nests deeper is shown as it is: an answer of nothing but brackets must not cost more than its length, nor the stack.
+    if depth == DEPTH_MAX {
+        out.extend(text.as_bytes());
+        return Some(());
+    }
     if text.starts_with('{') {
         let fields: Fields<'_> = serde_json::from_str(text).ok()?;
         pretty.begin_object(out).ok()?;
@@ -27,7 +35,7 @@ fn walk(text: &str, pretty: &mut ser::PrettyFormatter<'_>, out: &mut Vec<u8>) ->
             pretty.begin_object_key(out, index == 0).ok()?;
             out.extend(serde_json::to_vec(name).ok()?);
             pretty.begin_object_value(out).ok()?;
-            walk(value.get(), pretty, out)?;
+            walk(value.get(), depth + 1, pretty, out)?;
             pretty.end_object_value(out).ok()?;
         }
         return pretty.end_object(out).ok();
@@ -37,7 +45,7 @@ fn walk(text: &str, pretty: &mut ser::PrettyFormatter<'_>, out: &mut Vec<u8>) ->
         pretty.begin_array(out).ok()?;
         for (index, value) in items.iter().enumerate() {
             pretty.begin_array_value(out, index == 0).ok()?;
-            walk(value.get(), pretty, out)?;
+            walk(value.get(), depth + 1, pretty, out)?;
             pretty.end_array_value(out).ok()?;
         }
         return pretty.end_array(out).ok();
@@ -79,6 +87,8 @@ mod tests {
     fn numbers_and_order_stay_as_they_were_written() {
         let shown = indented(r#"{"b":1.50,"a":[1e3,{}],"b":"\u00e9<"}"#);
         assert_eq!(shown, "{\n  \"b\": 1.50,\n  \"a\": [\n    1e3,\n    {}\n  ],\n  \"b\": \"\\u00e9<\"\n}");
+        let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
+        assert_eq!(indented(&deep).matches('[').count(), 30_000);
         assert_eq!(text("no <json>").into_string(), r#"<pre class="json" tabindex="0">no &lt;json&gt;</pre>"#);
     }
 }

@@ -47,6 +47,16 @@ pub(crate) fn live(word: &str) -> Markup {
     }
 }
 
+/// How far an event has come.
+pub(crate) fn event(word: &str) -> Markup {
+    match word {
+        "delivered" => tag(Tone::Good, "delivered"),
+        "failed" => tag(Tone::Bad, "failed"),
+        "retrying" => tag(Tone::Warn, "retrying"),
+        other => tag(Tone::Plain, other),
+    }
+}
+
 /// How an execution went.
 pub(crate) fn execution(word: &str) -> Markup {
     match word {

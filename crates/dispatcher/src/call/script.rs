@@ -165,7 +165,7 @@ fn text(path: &Path) -> Result<String, CallError> {
     path.to_str().map(str::to_owned).ok_or_else(|| CallError::NoText(path.to_owned()))
 }
 
-fn environment(call: &Call<'_>) -> Vec<(String, String)> {
+pub(super) fn environment(call: &Call<'_>) -> Vec<(String, String)> {
     let variables = [
         ("PATH", PATH.to_owned()),
         ("LANG", LANG.to_owned()),

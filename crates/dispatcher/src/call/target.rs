@@ -96,7 +96,11 @@ impl fmt::Debug for Target {
 }
 
 impl HttpTarget {
-    fn new(url: &str, opened: Opened) -> Result<Self, String> {
+    /// Parses what an HTTP handler is made of; see [`Target::new`].
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(super) fn new(url: &str, opened: Opened) -> Result<Self, String> {
         let Opened { headers, secrets, auth, tls } = opened;
         let url = parse_url(url)?;
         let place = place(&url);

@@ -42,7 +42,8 @@ pub(super) struct Order {
 
 /// Makes the call, unless the handler's filter does not want it.
 pub(super) async fn carry_out(caller: &Caller, order: Order) -> Called {
-    let Order { seq, partition, event_id, events_id, object_id, under, generation, attempt, is_events_first, body, not_after } = order;
+    let Order { seq, partition, event_id, events_id, object_id, under, generation, attempt, is_events_first, body, not_after } =
+        order;
     let handler = under.spec.id;
     let not_called = |verdict, reason| Outcome {
         verdict,

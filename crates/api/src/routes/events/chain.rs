@@ -26,6 +26,9 @@ pub(crate) struct Delivery {
     state: State,
     /// How often it was tried.
     attempts: u32,
+    /// How often it is tried in all. Null for a handler that is not in the generation that the chain runs under.
+    #[schema(required)]
+    max_attempts: Option<u32>,
     /// When it is tried again.
     #[schema(required)]
     next_attempt_at: Option<DateTime<Utc>>,
@@ -131,6 +134,7 @@ impl<'a> Past<'a> {
         let on_failure = Some(handler.on_failure.into());
         Delivery {
             on_failure,
+            max_attempts: Some(handler.retry.max_attempts),
             lane: Some(handler.effective_lane()),
             ..self.unplanned(handler.id, handler.name.clone(), has_ended)
         }
@@ -138,7 +142,7 @@ impl<'a> Past<'a> {
 
     fn unplanned(&self, id: HandlerId, name: String, has_ended: bool) -> Delivery {
         let (state, attempts, next_attempt_at) = self.state(has_ended);
-        Delivery { handler_id: id.0, name, state, attempts, next_attempt_at, on_failure: None, lane: None }
+        Delivery { handler_id: id.0, name, state, attempts, max_attempts: None, next_attempt_at, on_failure: None, lane: None }
     }
 }
 

@@ -123,12 +123,8 @@ async fn get_event(
 
 /// The generation that the event ran under, or the live one while it has not begun. `None` when it was removed.
 async fn snapshot_of(state: &ApiState, event: &StoredEvent) -> Result<Option<Arc<Snapshot>>, Problem> {
-    let live = state.cache.live();
-    let Some(number) = event.generation else {
-        return Ok(live);
-    };
-    match live {
-        Some(live) if live.number == number => Ok(Some(live)),
-        _ => Ok(state.store.generation(number).await?.map(|stored| Arc::new(stored.snapshot))),
+    match event.generation {
+        None => Ok(state.cache.live()),
+        Some(number) => Ok(state.generation(number).await?),
     }
 }

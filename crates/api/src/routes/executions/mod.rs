@@ -1,5 +1,6 @@
 //! `/v1/executions`: the log of every call.
 
+mod sent;
 mod shape;
 
 use axum::Json;
@@ -86,7 +87,7 @@ async fn list_executions(
     Ok(Json(ExecutionPage::of(found, Into::into)))
 }
 
-/// Shows an execution.
+/// Shows an execution with what was sent.
 #[utoipa::path(get, path = "/v1/executions/{id}", tag = TAG, params(("id" = uuid::Uuid, Path, description = "The execution's id")),
     responses((status = 200, body = Execution, description = "The execution")))]
 async fn get_execution(
@@ -95,5 +96,6 @@ async fn get_execution(
     QueryString(NoParams {}): QueryString<NoParams>,
 ) -> Result<Json<Execution>, Problem> {
     let stored = state.store.execution(id).await?.ok_or_else(|| no_such::<ExecutionId>(id))?;
-    Ok(Json(stored.into()))
+    let sent = sent::sent(&state, &stored).await?;
+    Ok(Json(Execution::from(stored).with(sent)))
 }

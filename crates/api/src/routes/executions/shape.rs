@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::sent::Sent;
 use crate::page::page;
 use crate::raw::{masked_header, object_id};
 use crate::words::ExecutionStatus;
@@ -114,6 +115,10 @@ pub(crate) struct Execution {
     retry_at: Option<DateTime<Utc>>,
     /// True for a test call, which is not kept in the log.
     test: bool,
+    /// What was sent. Only where one execution is asked for, and event and generation are still kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    request: Option<Sent>,
 }
 
 page! {
@@ -140,11 +145,17 @@ impl From<Stored> for Execution {
             response: stored.response.map(Into::into),
             retry_at: stored.retry_at,
             test: false,
+            request: None,
         }
     }
 }
 
 impl Execution {
+    /// The execution in full.
+    pub(super) fn with(self, request: Option<Sent>) -> Self {
+        Self { request, ..self }
+    }
+
     /// A test call: what would have been stored for it, and how it went.
     pub(crate) fn of_test(frame: Stored, generation: Option<i64>, outcome: Outcome) -> Self {
         let status = if outcome.verdict == Verdict::Succeeded { CallStatus::Success } else { CallStatus::Fail };

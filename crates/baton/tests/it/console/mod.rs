@@ -1,8 +1,10 @@
 //! The web console: by requests alone, and in a real browser.
 
+mod failing;
 mod form;
 mod going_live;
 mod guards;
+mod logs;
 mod pages;
 mod provisioning;
 mod sign_in;
