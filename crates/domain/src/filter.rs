@@ -238,6 +238,8 @@ mod tests {
             "data['credit'] in [250, 300]",
             "data.id > 0",
             "{'a': 1}['a'] == 1",
+            "has(data.credit) && data.credit > 100 && !(event.object_id in [1, 2])",
+            "double('-0.5') < 0.0",
             "data.tags.filter(t, t.startsWith('v')).size() == 1",
         ];
         for text in yes {
