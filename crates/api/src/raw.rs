@@ -22,9 +22,13 @@ pub(crate) fn masked(data: &str) -> Box<RawValue> {
     raw(mask_json(data))
 }
 
+/// Headers that carry a credential without being named like one.
+const CREDENTIAL_HEADERS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
+
 /// A header's value, masked when its name tells of a credential.
 pub(crate) fn masked_header(name: &str, value: String) -> String {
-    if is_telling(name) || name.eq_ignore_ascii_case("authorization") { mask::MASK.to_owned() } else { value }
+    let is_known = CREDENTIAL_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known));
+    if is_telling(name) || is_known { mask::MASK.to_owned() } else { value }
 }
 
 /// Whether objects and arrays of a JSON text nest at most so deep.

@@ -26,12 +26,19 @@ pub fn mask_json(text: &str) -> String {
     if !is_telling(text) && !text.contains("\\u") {
         return text.to_owned();
     }
-    masked(text.trim(), 0).unwrap_or_else(|| text.to_owned())
+    masked(text.trim_start_matches('\u{feff}').trim(), 0).unwrap_or_else(|| text.to_owned())
 }
 
 /// The masked text, or `None` where there is nothing to mask. `null` hides nothing and stays.
 fn masked(text: &str, depth: usize) -> Option<String> {
     let quoted_mask = || format!("\"{MASK}\"");
+    if text.starts_with('"') {
+        // JSON within a string hides nothing from those who read it.
+        let within: String = serde_json::from_str(text).ok()?;
+        let within = within.trim();
+        let is_text = within.starts_with('"');
+        return if is_text { None } else { masked(within, depth + 1).map(|new| Value::from(new).to_string()) };
+    }
     if !text.starts_with(['{', '[']) {
         return None;
     }
@@ -83,6 +90,21 @@ mod tests {
         {
             assert!(!mask_json(text).contains("hunter2"), "{text}");
         }
+    }
+
+    #[test]
+    fn json_behind_a_mark_or_within_a_string_is_masked_too() {
+        for text in [
+            "\u{feff}{\"token\":\"hunter2\"}",
+            r#"{"body":"{\"a\":1,\"password\":\"hunter2\"}"}"#,
+            r#"["[{\"secret\":\"hunter2\"}]"]"#,
+        ] {
+            let masked = mask_json(text);
+            assert!(!masked.contains("hunter2") && masked.contains(MASK), "{masked}");
+            assert!(serde_json::from_str::<Value>(&masked).is_ok(), "{masked}");
+        }
+        let harmless = r#"{"body":"{\"a\":1}","token_free":null}"#;
+        assert_eq!(mask_json(harmless), harmless);
     }
 
     #[test]

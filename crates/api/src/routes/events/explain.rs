@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::TAG;
-use super::sample::{self, SampleHead, SampleInput};
+use super::sample::{self, DryRunHead, SampleHead, SampleInput};
 use crate::problem::Problem;
 use crate::request::{Body, NoParams, QueryString, object};
 use crate::routes::handlers::Task;
@@ -27,22 +27,10 @@ const READ_AT_ONCE: u16 = 200;
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExplainInput {
     #[serde(deserialize_with = "object")]
-    event: ExplainHead,
+    event: DryRunHead,
     #[schema(schema_with = crate::openapi::data, required = false)]
     data: Option<Box<RawValue>>,
     ordering_key: Option<String>,
-}
-
-/// What would happen, to what, when.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ExplainHead {
-    /// An id or an older spelling of the catalogue.
-    #[schema(example = "clients.create")]
-    events_id: String,
-    #[schema(schema_with = crate::openapi::object_id, required = false)]
-    object_id: Option<Box<RawValue>>,
-    dt: Option<String>,
 }
 
 /// Which handlers would run, in which order.
@@ -133,7 +121,7 @@ pub(super) async fn explain_event(
 
 /// The id of the event type, and the body that handlers would get, where there is data.
 async fn checked(state: &ApiState, input: &ExplainInput) -> Result<(String, Option<String>), Problem> {
-    let ExplainHead { events_id, object_id, dt } = &input.event;
+    let DryRunHead { events_id, object_id, dt } = &input.event;
     let mut errors = FieldErrors::default();
     let catalogue = state.catalogue.with([events_id.as_str()]).await?;
     let found = catalogue.resolve(events_id).map(|t| t.id.clone()).map_err(|e| errors.push("event.events_id", e));

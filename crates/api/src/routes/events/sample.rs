@@ -35,6 +35,18 @@ pub(crate) struct SampleHead {
     pub(crate) dt: Option<String>,
 }
 
+/// What would happen, to what, when.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DryRunHead {
+    /// An id or an older spelling of the catalogue.
+    #[schema(example = "clients.create")]
+    pub(crate) events_id: String,
+    #[schema(schema_with = crate::openapi::object_id, required = false)]
+    pub(crate) object_id: Option<Box<RawValue>>,
+    pub(crate) dt: Option<String>,
+}
+
 /// The id of the event type, the object's id, the data.
 const SAMPLES: &[(&str, &str, &str)] = &[
     ("clients.create", "4107", CLIENT),

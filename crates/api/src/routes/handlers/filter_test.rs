@@ -12,7 +12,7 @@ use super::TAG;
 use crate::problem::Problem;
 use crate::raw::raw;
 use crate::request::{Body, NoParams, QueryString, object};
-use crate::routes::events::sample::{self, SampleHead, SampleInput};
+use crate::routes::events::sample::{self, DryRunHead, SampleHead, SampleInput};
 use crate::state::ApiState;
 
 /// A filter and an event to try it with. What is left out of the event comes from the built-in sample of its type.
@@ -23,21 +23,9 @@ pub(crate) struct FilterTestInput {
     #[schema(example = "has(data.credit) && data.credit > 100", max_length = 2000)]
     filter: String,
     #[serde(deserialize_with = "object")]
-    event: FilterTestHead,
+    event: DryRunHead,
     #[schema(schema_with = crate::openapi::data, required = false)]
     data: Option<Box<RawValue>>,
-}
-
-/// What happened, to what, when.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FilterTestHead {
-    /// An id or an older spelling of the catalogue.
-    #[schema(example = "clients.create")]
-    events_id: String,
-    #[schema(schema_with = crate::openapi::object_id, required = false)]
-    object_id: Option<Box<RawValue>>,
-    dt: Option<String>,
 }
 
 /// What a filter says of an event.
@@ -64,7 +52,7 @@ pub(super) async fn test_filter(
     Body(input): Body<FilterTestInput>,
 ) -> Result<Json<FilterVerdict>, Problem> {
     let filter = Filter::compile(&input.filter).map_err(|reason| Problem::field("filter", reason))?;
-    let FilterTestHead { events_id, object_id, dt } = input.event;
+    let DryRunHead { events_id, object_id, dt } = input.event;
     let head = SampleHead { events_id: None, object_id, dt };
     let event = sample::event(&state, &events_id, SampleInput { event: Some(head), data: input.data }).await?;
     let body = event::body(&event.events_id, &event.object_id, &event.dt, &event.data);
