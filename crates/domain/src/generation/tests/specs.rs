@@ -142,18 +142,7 @@ impl Edit {
                 spec.timeout_ms = spec.timeout_ms.wrapping_add(more as u32);
                 "timeout_ms"
             }
-            Self::MaxAttempts => {
-                spec.retry.max_attempts = spec.retry.max_attempts.wrapping_add(more as u32);
-                "retry.max_attempts"
-            }
-            Self::FirstDelay => {
-                spec.retry.first_delay_ms = spec.retry.first_delay_ms.wrapping_add(more as u64);
-                "retry.first_delay_ms"
-            }
-            Self::MaxDelay => {
-                spec.retry.max_delay_ms = spec.retry.max_delay_ms.wrapping_add(more as u64);
-                "retry.max_delay_ms"
-            }
+            Self::MaxAttempts | Self::FirstDelay | Self::MaxDelay => self.edit_retry(&mut spec.retry, more),
             Self::Lane => {
                 spec.lane = if spec.lane.is_some() && how % 2 == 1 { None } else { Some(format!("{:?} {more}", spec.lane)) };
                 "lane"
@@ -185,6 +174,23 @@ impl Edit {
             }
         };
         Some(field.into())
+    }
+
+    fn edit_retry(self, retry: &mut RetryPolicy, more: usize) -> &'static str {
+        match self {
+            Self::MaxAttempts => {
+                retry.max_attempts = retry.max_attempts.wrapping_add(more as u32);
+                "retry.max_attempts"
+            }
+            Self::FirstDelay => {
+                retry.first_delay_ms = retry.first_delay_ms.wrapping_add(more as u64);
+                "retry.first_delay_ms"
+            }
+            _ => {
+                retry.max_delay_ms = retry.max_delay_ms.wrapping_add(more as u64);
+                "retry.max_delay_ms"
+            }
+        }
     }
 }
 
