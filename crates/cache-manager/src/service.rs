@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use baton_handler_cache::{HandlerCache, Hint};
-use baton_storage::{RunState, ServiceRun, StorageError, Store, Vault};
+use baton_storage::{RunState, ServiceRun, StorageError, Store, Vault, Work};
 use chrono::{SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -96,7 +96,7 @@ impl CacheManager {
 
     async fn give_sign_of_life(&self) -> Result<(), StorageError> {
         let now = Utc::now();
-        if !self.store.renew_instance(self.id, now + LEASE, 0).await? {
+        if !self.store.renew_instance(self.id, now + LEASE, &Work::default()).await? {
             self.store.register_instance(self.id, SERVICE, &self.name, now, now + LEASE).await?;
         }
         Ok(())

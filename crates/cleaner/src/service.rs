@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use baton_handler_cache::{HandlerCache, Hint, Hints};
 use baton_runtime::settings::CleanArgs;
-use baton_storage::{ServiceRun, StorageError, Store};
+use baton_storage::{ServiceRun, StorageError, Store, Work};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -117,7 +117,7 @@ impl Cleaner {
 
     async fn give_sign_of_life(&self) -> Result<(), StorageError> {
         let now = Utc::now();
-        if !self.store.renew_instance(self.id, now + LEASE, 0).await? {
+        if !self.store.renew_instance(self.id, now + LEASE, &Work::default()).await? {
             self.store.register_instance(self.id, SERVICE, &self.settings.name, now, now + LEASE).await?;
         }
         Ok(())

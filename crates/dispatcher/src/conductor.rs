@@ -14,13 +14,12 @@ mod reading;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use baton_domain::scheduler::ObjectQueue;
 use baton_domain::{EventId, HandlerId, ObjectId, PartitionId, Seq};
 use baton_handler_cache::{HandlerCache, Hint};
-use baton_storage::{FedDispatch, Store};
+use baton_storage::{FedDispatch, Store, Work};
 use bytes::Bytes;
 use chrono::Utc;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -108,7 +107,7 @@ pub(crate) struct Tools {
     pub caller: Caller,
     pub shelf: Shelf,
     pub settings: DispatcherSettings,
-    pub held: Arc<AtomicU64>,
+    pub work: watch::Sender<Work>,
     pub lease: watch::Receiver<Instant>,
     pub recorder: mpsc::UnboundedSender<Change>,
     pub given_up: mpsc::UnboundedSender<Vec<PartitionId>>,
@@ -314,9 +313,9 @@ impl Conductor {
     fn count(&self) {
         let held: usize = self.objects.values().map(|object| object.queue.waiting(|handler| self.holds.is_held(handler))).sum();
         let held = held + self.away.len();
-        self.tools.held.store(held as u64, Ordering::Relaxed);
+        self.tools.work.send_replace(Work { held: held as u64, breakers: self.holds.open_breakers() });
         metrics::gauge!("baton_deliveries_held").set(held as f64);
-        metrics::gauge!("baton_breakers_open").set(self.holds.open() as f64);
+        metrics::gauge!("baton_breakers_open").set(self.holds.open_breakers().len() as f64);
         metrics::gauge!("baton_calls_in_flight").set(self.calls as f64);
         metrics::gauge!("baton_dispatches_put_away").set(self.away.len() as f64);
         metrics::gauge!("baton_dispatches_tracked").set(self.dispatches.len() as f64);

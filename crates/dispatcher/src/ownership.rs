@@ -5,13 +5,11 @@
 //! everything and begins anew under another id.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use baton_domain::PartitionId;
 use baton_domain::partition::PARTITIONS;
 use baton_handler_cache::{Hint, Hints};
-use baton_storage::{StorageError, Store};
+use baton_storage::{StorageError, Store, Work};
 use chrono::{TimeDelta, Utc};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -59,8 +57,8 @@ pub(crate) struct Ownership {
     pub hints: Hints,
     pub id: Uuid,
     pub settings: DispatcherSettings,
-    /// How many deliveries wait in their lanes, shown with the sign of life.
-    pub held: Arc<AtomicU64>,
+    /// What is told of the work with the sign of life.
+    pub work: watch::Receiver<Work>,
     pub told: mpsc::UnboundedSender<Message>,
     /// Until when calls may be started.
     pub lease: watch::Sender<Instant>,
@@ -104,7 +102,8 @@ impl Ownership {
         let (began, now) = (Instant::now(), Utc::now());
         let lease_until = now + delta(LEASE);
         let first = !*registered;
-        if !first && !self.store.renew_instance(self.id, lease_until, self.held.load(Ordering::Relaxed)).await? {
+        let work = self.work.borrow().clone();
+        if !first && !self.store.renew_instance(self.id, lease_until, &work).await? {
             return Err(StorageError::Fenced);
         }
         if first {

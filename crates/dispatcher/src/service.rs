@@ -1,9 +1,7 @@
 //! The dispatcher as a service: incarnations, one after the other.
 
-use std::sync::Arc;
-
 use baton_handler_cache::HandlerCache;
-use baton_storage::{Store, Vault};
+use baton_storage::{Store, Vault, Work};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -50,13 +48,13 @@ impl Dispatcher {
         let (changes, to_write) = mpsc::unbounded_channel();
         let (given_up, to_give_up) = mpsc::unbounded_channel();
         let (lease, lease_seen) = watch::channel(Instant::now());
-        let held = Arc::default();
+        let (work, work_seen) = watch::channel(Work::default());
         let ownership = Ownership {
             store: self.store.clone(),
             hints: self.cache.hints().clone(),
             id,
             settings: self.settings.clone(),
-            held: Arc::clone(&held),
+            work: work_seen,
             told: outbox.clone(),
             lease,
             stop: stop.clone(),
@@ -69,7 +67,7 @@ impl Dispatcher {
             caller: self.caller.clone(),
             shelf: Shelf::new(self.store.clone(), self.vault.clone()),
             settings: self.settings.clone(),
-            held,
+            work,
             lease: lease_seen,
             recorder: changes,
             given_up,

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
-use crate::ids::Seq;
+use crate::ids::{HandlerId, Seq};
 
 /// How many failures in a row, each of another event than the one before, open a breaker. Retries of one event alone never do: its lane
 /// holds what comes behind it anyway.
@@ -32,6 +33,15 @@ pub enum Change {
     Opened,
     /// It closed: let them go, slowly at first.
     Closed,
+}
+
+/// A breaker that is open, as a dispatcher tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenBreaker {
+    /// The handler whose deliveries are held.
+    pub handler_id: HandlerId,
+    /// Since when.
+    pub since: DateTime<Utc>,
 }
 
 /// The breaker of one handler.

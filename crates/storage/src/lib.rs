@@ -52,7 +52,7 @@ pub use handler_search::{HandlerOrder, HandlerSearch, HandlerSort};
 pub use handlers::NewHandler;
 pub use jobs::{JOB_BATCH, Job, JobParams, JobState, Recovery};
 pub use minutes::{COUNTS_WRITTEN_EVERY, CountedCall, Counts, HandlerCounts, HandlerRank, Span};
-pub use ownership::Instance;
+pub use ownership::{Instance, Work};
 pub use paging::{Page, Paged};
 pub use pauses::Pause;
 pub use progress::{Progress, ProgressState};

@@ -4,6 +4,7 @@
 //! and a record is either committed before its dispatcher loses a partition, or refused.
 
 use baton_domain::PartitionId;
+use baton_domain::breaker::OpenBreaker;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -11,7 +12,7 @@ use crate::Store;
 use crate::conn::Tx;
 use crate::error::{Result, StorageError};
 use crate::search::Search;
-use crate::sql::{Column, statements, values};
+use crate::sql::{Column, json, parsed, statements, values};
 
 /// A running process, or the part of one that does a service's work.
 #[derive(Debug, Clone)]
@@ -28,8 +29,17 @@ pub struct Instance {
     pub lease_until: DateTime<Utc>,
     /// Whether it was taken for dead; it cannot come back under this id.
     pub fenced: bool,
+    /// What it says of its work.
+    pub work: Work,
+}
+
+/// What a dispatcher says of its work with each sign of life.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Work {
     /// How many deliveries wait in its lanes.
     pub held: u64,
+    /// The circuit breakers that are open.
+    pub breakers: Vec<OpenBreaker>,
 }
 
 /// The most instances that a list shows. Dead ones are removed long before there are so many.
@@ -38,7 +48,7 @@ const INSTANCES_MAX: i64 = 1000;
 statements! {
     REGISTER = "
         INSERT INTO instances (id, service, name, started_at, lease_until, fenced, held) VALUES ($1, $2, $3, $4, $5, false, 0)";
-    RENEW = "UPDATE instances SET lease_until = $2, held = $3 WHERE id = $1 AND NOT fenced";
+    RENEW = "UPDATE instances SET lease_until = $2, held = $3, breakers = $4 WHERE id = $1 AND NOT fenced";
     REMOVE = "DELETE FROM instances WHERE id = $1";
     REMOVE_DEAD = "DELETE FROM instances WHERE lease_until < $1";
     LOCK_PARTITIONS = {
@@ -77,19 +87,23 @@ struct InstanceRead {
     lease_until: DateTime<Utc>,
     fenced: bool,
     held: i64,
+    breakers: String,
 }
 
-impl From<InstanceRead> for Instance {
-    fn from(row: InstanceRead) -> Self {
-        Self {
+impl TryFrom<InstanceRead> for Instance {
+    type Error = StorageError;
+
+    fn try_from(row: InstanceRead) -> Result<Self> {
+        let breakers = parsed("an instance's breakers", &row.breakers)?;
+        Ok(Self {
             id: row.id,
             service: row.service,
             name: row.name,
             started_at: row.started_at,
             lease_until: row.lease_until,
             fenced: row.fenced,
-            held: row.held.unsigned_abs(),
-        }
+            work: Work { held: row.held.unsigned_abs(), breakers },
+        })
     }
 }
 
@@ -123,9 +137,10 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn renew_instance(&self, id: Uuid, lease_until: DateTime<Utc>, held: u64) -> Result<bool> {
-        let held = i64::try_from(held).unwrap_or(i64::MAX);
-        Ok(self.writer().await?.execute(RENEW, values![id, lease_until, held]).await? > 0)
+    pub async fn renew_instance(&self, id: Uuid, lease_until: DateTime<Utc>, work: &Work) -> Result<bool> {
+        let held = i64::try_from(work.held).unwrap_or(i64::MAX);
+        let values = values![id, lease_until, held, json(&work.breakers)?];
+        Ok(self.writer().await?.execute(RENEW, values).await? > 0)
     }
 
     /// Takes an instance from the list and its partitions from it.
@@ -148,12 +163,12 @@ impl Store {
     pub async fn instances(&self, service: Option<&str>) -> Result<Vec<Instance>> {
         let mut conn = self.reader().await?;
         let mut query = Search::new(
-            "SELECT i.id, i.service, i.name, i.started_at, i.lease_until, i.fenced, i.held FROM instances i",
+            "SELECT i.id, i.service, i.name, i.started_at, i.lease_until, i.fenced, i.held, i.breakers FROM instances i",
             conn.is_sqlite(),
         );
         query.and_if("i.service = ?", service);
         let rows: Vec<InstanceRead> = query.fetch_all(&mut conn, "i.started_at, i.id", INSTANCES_MAX).await?;
-        Ok(rows.into_iter().map(Into::into).collect())
+        rows.into_iter().map(TryInto::try_into).collect()
     }
 
     /// Fences the dispatchers whose lease ran out before `now`, frees their partitions, and takes up to `most` partitions that have no

@@ -72,6 +72,15 @@ pub(crate) struct Instance {
     held: u64,
     /// The partitions that it owns.
     partitions: Vec<i16>,
+    /// The circuit breakers that it holds open, as of two seconds ago: handlers that keep failing and are probed.
+    breakers: Vec<OpenBreaker>,
+}
+
+/// A circuit breaker that is open.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct OpenBreaker {
+    handler_id: i64,
+    since: DateTime<Utc>,
 }
 
 /// Lists the services.
@@ -107,8 +116,14 @@ fn shown(instance: &Running, partitions: Vec<i16>, now: DateTime<Utc>) -> Instan
         started_at: instance.started_at,
         alive_until: instance.lease_until,
         alive: !instance.fenced && now < instance.lease_until,
-        held: instance.held,
+        held: instance.work.held,
         partitions,
+        breakers: instance
+            .work
+            .breakers
+            .iter()
+            .map(|open| OpenBreaker { handler_id: open.handler_id.0, since: open.since })
+            .collect(),
     }
 }
 

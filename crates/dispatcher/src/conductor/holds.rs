@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use baton_domain::breaker::{Breaker, Change, PROBE_FIRST};
+use baton_domain::breaker::{Breaker, Change, OpenBreaker, PROBE_FIRST};
 use baton_domain::scheduler::Delivery;
 use baton_domain::{HandlerId, Seq, Verdict};
 use chrono::{DateTime, Utc};
@@ -70,8 +70,13 @@ impl Holds {
         self.breakers.iter().filter(not_paused).filter_map(|(_, breaker)| breaker.probe_at()).min()
     }
 
-    pub(super) fn open(&self) -> usize {
-        self.breakers.values().filter(|breaker| breaker.is_open()).count()
+    /// The breakers that are open, by handler.
+    pub(super) fn open_breakers(&self) -> Vec<OpenBreaker> {
+        let since =
+            |(handler, breaker): (&HandlerId, &Breaker)| Some(OpenBreaker { handler_id: *handler, since: breaker.open_since()? });
+        let mut open: Vec<_> = self.breakers.iter().filter_map(since).collect();
+        open.sort_by_key(|open| open.handler_id);
+        open
     }
 
     fn release(&mut self, handler: HandlerId) {

@@ -36,6 +36,13 @@ async fn a_dead_handler_is_held_beside_a_healthy_one_and_drains_in_order(mut rig
     for id in &ids {
         tried += rig.executions(*id).await.iter().filter(|e| e.0 == 1).count();
     }
+    let open = eventually(PATIENCE, "the open breaker to be told of", async || {
+        let breakers: Vec<_> =
+            rig.store.instances(Some("dispatcher")).await.unwrap().into_iter().flat_map(|i| i.work.breakers).collect();
+        (!breakers.is_empty()).then_some(breakers)
+    })
+    .await;
+    assert_eq!(open.iter().map(|open| open.handler_id.0).collect::<Vec<_>>(), [1]);
     // What was under way when it opened, and a probe now and then: not one call an event.
     assert!(tried >= FAILURES_TO_OPEN as usize && tried < 200, "{tried} calls of a dead handler");
 
@@ -47,6 +54,11 @@ async fn a_dead_handler_is_held_beside_a_healthy_one_and_drains_in_order(mut rig
     }
     assert!(by_object.len() == OBJECTS as usize && by_object.values().all(|ids| ids.is_sorted()));
     rig.assert_balance(EVENTS as i64).await;
+    eventually(PATIENCE, "no open breaker", async || {
+        let instances = rig.store.instances(Some("dispatcher")).await.unwrap();
+        instances.iter().all(|instance| instance.work.breakers.is_empty()).then_some(())
+    })
+    .await;
 }
 
 async fn a_restart_with_another_url_closes_the_breaker(mut rig: Rig) {

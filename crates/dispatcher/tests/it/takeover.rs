@@ -1,7 +1,7 @@
 //! More than one dispatcher: sharing, handing over, taking over.
 
 use baton_domain::{EventStatus, PartitionId, Seq};
-use baton_storage::{AppendedHere, FeedQuery};
+use baton_storage::{AppendedHere, FeedQuery, Work};
 use baton_testkit::{Answer, Gate, Receiver, eventually, rules};
 use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
@@ -192,13 +192,16 @@ async fn a_lease_that_ran_out_while_the_database_was_away_is_no_death_but_one_th
         (rig.store.instances(Some("dispatcher")).await.unwrap().len() == 2).then_some(())
     })
     .await;
-    assert!(rig.store.renew_instance(other, Utc::now() + TimeDelta::seconds(1), 0).await.unwrap(), "it was taken for dead");
+    assert!(
+        rig.store.renew_instance(other, Utc::now() + TimeDelta::seconds(1), &Work::default()).await.unwrap(),
+        "it was taken for dead"
+    );
     // Back again the other is left alone, until it gives no more signs of life.
     eventually(PATIENCE, "the first to take over", async || {
         let owners = rig.store.partition_owners().await.unwrap();
         owners.iter().all(|(_, owner, _)| owner.is_some_and(|owner| owner != other)).then_some(())
     })
     .await;
-    assert!(!rig.store.renew_instance(other, Utc::now(), 0).await.unwrap());
+    assert!(!rig.store.renew_instance(other, Utc::now(), &Work::default()).await.unwrap());
     first.stop().await;
 }

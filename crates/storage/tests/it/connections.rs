@@ -91,7 +91,7 @@ impl Outside {
 async fn a_process_that_is_stopped_within_a_record_is_taken_over() {
     let f = Fixture::postgres().await;
     let (stopped, next) = (f.owner().await, f.dispatcher().await);
-    assert!(f.store.renew_instance(next, after(500), 0).await.unwrap());
+    assert!(f.store.renew_instance(next, after(500), &baton_storage::Work::default()).await.unwrap());
     let fed = f.dispatches(&[1]).await;
     // One that takes several round trips; where all went well, the record is one statement.
     let record = dies(&fed[0], &[1]);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use baton_domain::{EventStatus, PartitionId, Seq};
-use baton_storage::{FeedQuery, Record, StorageError, Store};
+use baton_storage::{FeedQuery, Record, StorageError, Store, Work};
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, after, ends, everything, now, on_both};
@@ -25,14 +25,14 @@ async fn instances_come_and_go(f: Fixture) {
     f.store.register_instance(b, "dispatcher", "host/2", after(1), after(10)).await.unwrap();
     let twice = f.store.register_instance(a, "api", "host/1", now(), after(10)).await;
     assert!(matches!(twice, Err(StorageError::Conflict)));
-    assert!(f.store.renew_instance(b, after(20), 7).await.unwrap());
-    assert!(!f.store.renew_instance(Uuid::now_v7(), after(20), 0).await.unwrap());
+    assert!(f.store.renew_instance(b, after(20), &Work { held: 7, ..Work::default() }).await.unwrap());
+    assert!(!f.store.renew_instance(Uuid::now_v7(), after(20), &Work::default()).await.unwrap());
     let all = f.store.instances(None).await.unwrap();
     assert_eq!(all.iter().map(|i| i.id).collect::<Vec<_>>(), [a, b]);
     let of = f.store.instances(Some("dispatcher")).await.unwrap();
     assert_eq!(of.len(), 1);
     assert_eq!(
-        (of[0].name.as_str(), of[0].started_at, of[0].lease_until, of[0].fenced, of[0].held),
+        (of[0].name.as_str(), of[0].started_at, of[0].lease_until, of[0].fenced, of[0].work.held),
         ("host/2", after(1), after(20), false, 7)
     );
     assert_eq!(f.store.backlog().await.unwrap().held, 7);
@@ -67,12 +67,12 @@ async fn an_expired_dispatcher_is_fenced_and_its_partitions_are_taken(f: Fixture
     let a = f.owner().await;
     let fed = f.dispatches(&[1]).await;
     let b = f.dispatcher().await;
-    assert!(f.store.renew_instance(b, after(120), 0).await.unwrap());
+    assert!(f.store.renew_instance(b, after(120), &Work::default()).await.unwrap());
     assert!(f.store.claim_partitions(b, after(60), 64).await.unwrap().is_empty());
     let taken = f.store.claim_partitions(b, after(61), 64).await.unwrap();
     assert_eq!(taken.len(), 64);
     assert!(taken.iter().all(|(_, epoch)| *epoch == 2));
-    assert!(!f.store.renew_instance(a, after(500), 0).await.unwrap());
+    assert!(!f.store.renew_instance(a, after(500), &Work::default()).await.unwrap());
     assert!(matches!(f.store.record(a, &ends(&fed, EventStatus::Delivered)).await, Err(StorageError::Fenced)));
     assert!(matches!(f.store.claim_partitions(a, after(62), 64).await, Err(StorageError::Fenced)));
     f.store.record(b, &ends(&fed, EventStatus::Delivered)).await.unwrap();
@@ -85,7 +85,7 @@ async fn an_expired_dispatcher_is_fenced_and_its_partitions_are_taken(f: Fixture
 async fn a_renewed_lease_is_not_taken(f: Fixture) {
     let (a, b) = (f.owner().await, f.dispatcher().await);
     for id in [a, b] {
-        assert!(f.store.renew_instance(id, after(100), 0).await.unwrap());
+        assert!(f.store.renew_instance(id, after(100), &Work::default()).await.unwrap());
     }
     assert!(f.store.claim_partitions(b, after(99), 64).await.unwrap().is_empty());
     assert_eq!(f.store.owned_partitions(a).await.unwrap().len(), 64);
@@ -160,7 +160,7 @@ async fn two_that_believe_they_own_a_partition_cannot_both_record(f: Fixture) {
     let a = f.owner().await;
     f.dispatches(&objects).await;
     let b = f.dispatcher().await;
-    assert!(f.store.renew_instance(b, after(500), 0).await.unwrap());
+    assert!(f.store.renew_instance(b, after(500), &Work::default()).await.unwrap());
     let (one, two, three) = (f.other_store().await, f.other_store().await, f.store.clone());
     let first = tokio::spawn(record_everything(one, a, EventStatus::Delivered));
     let second = tokio::spawn(async move {
@@ -177,7 +177,7 @@ async fn two_that_believe_they_own_a_partition_cannot_both_record(f: Fixture) {
     let rows = crate::fixture::count(&f, "SELECT count(*) FROM results WHERE status = 'delivered'").await;
     assert_eq!(rows, delivered);
     assert!(matches!(f.store.record(a, &ends(&[], EventStatus::Failed)).await, Ok(())));
-    assert!(!f.store.renew_instance(a, after(600), 0).await.unwrap());
+    assert!(!f.store.renew_instance(a, after(600), &Work::default()).await.unwrap());
 }
 
 async fn a_release_waits_for_the_record_and_refuses_the_next(f: Fixture) {
