@@ -28,6 +28,14 @@ pub(super) struct Handler {
     #[serde(default)]
     pub(super) public_keys: Vec<String>,
     pub(super) notes: String,
+    #[serde(default)]
+    pub(super) filter: Option<String>,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    #[serde(default)]
+    pub(super) auth: Option<Auth>,
+    #[serde(default)]
+    pub(super) tls: Option<Tls>,
     pub(super) version: i64,
     pub(super) updated_at: DateTime<Utc>,
     /// `live`, `changed`, `new`, `removed`, `off`.
@@ -47,6 +55,43 @@ pub(super) enum Task {
         #[serde(default)]
         args: Vec<String>,
     },
+}
+
+/// How much it is called.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct Limits {
+    pub(super) concurrency: Option<u16>,
+    pub(super) per_second: Option<u16>,
+}
+
+/// Who Baton is to the receiver, without the secret.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Auth {
+    /// `basic`, `oauth2`.
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) token_url: Option<String>,
+    pub(super) client_id: Option<String>,
+    pub(super) scope: Option<String>,
+    pub(super) audience: Option<String>,
+    /// `header`, `body`.
+    pub(super) credentials_in: Option<String>,
+}
+
+/// Whom Baton trusts there, without the key.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Tls {
+    pub(super) ca: Option<String>,
+    pub(super) client_certificate: Option<String>,
+    pub(super) verify: bool,
+}
+
+impl Tls {
+    /// That of a handler which says nothing of it.
+    pub(super) fn usual() -> Self {
+        Self { ca: None, client_certificate: None, verify: true }
+    }
 }
 
 /// When a failed call is tried again.

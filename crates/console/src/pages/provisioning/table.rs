@@ -70,7 +70,10 @@ fn row(handler: &Handler, run: Option<&LastRun>, shell: &Shell) -> Markup {
                 @if handler.paused { " " (status::tag(status::Tone::Warn, "paused")) }
             }
             td.wide { code.muted { (handler.event) } }
-            td.task { (handler.task.shown()) }
+            td.task {
+                (handler.task.shown())
+                @if handler.tls.as_ref().is_some_and(|tls| !tls.verify) { " " (status::tag(status::Tone::Bad, "certificate not checked")) }
+            }
             td.live { (status::live(&handler.live)) }
             td.run { (last_runs::shown(run)) }
             td.acts {

@@ -33,9 +33,30 @@ pub(super) struct Input {
     pub(super) secret_change: String,
     pub(super) secret: String,
     pub(super) notes: String,
+    pub(super) filter: String,
+    /// What the filter is to be tried on; not saved.
+    pub(super) filter_data: String,
+    pub(super) concurrency: String,
+    pub(super) per_second: String,
+    /// `none`, `basic`, `oauth2`.
+    pub(super) auth: String,
+    pub(super) username: String,
+    pub(super) password: String,
+    pub(super) token_url: String,
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+    pub(super) scope: String,
+    pub(super) audience: String,
+    /// `header`, `body`.
+    pub(super) credentials_in: String,
+    pub(super) tls_ca: String,
+    pub(super) tls_certificate: String,
+    pub(super) tls_key: String,
+    /// Anything where the receiver's certificate is not to be checked.
+    pub(super) tls_unverified: String,
     /// The version that is edited.
     pub(super) version: Option<i64>,
-    /// `preview`: shows what was typed, and saves nothing.
+    /// `preview` shows what was typed, `try` tries the filter; neither saves anything.
     pub(super) act: String,
 }
 
@@ -53,6 +74,8 @@ impl Input {
             first_delay_ms: "1000".into(),
             max_delay_ms: "3600000".into(),
             secret_change: "keep".into(),
+            auth: "none".into(),
+            credentials_in: "header".into(),
             ..Self::default()
         }
     }
@@ -87,6 +110,7 @@ impl Input {
             args,
             ..Self::default()
         }
+        .connection_of(handler)
     }
 
     /// Whether the task is a script.
@@ -113,6 +137,9 @@ impl Input {
         put("retry", self.retry(stored.is_some()));
         put("lane", text(&self.lane));
         put("notes", json!(self.notes.replace("\r\n", "\n")));
+        for (name, value) in self.connection() {
+            put(name, value);
+        }
         let headers = self.headers(stored);
         if !headers.is_empty() {
             put("headers", headers.into());
@@ -178,14 +205,14 @@ impl Input {
 }
 
 /// A number where one was typed; else the text, so that the API says what is wrong with it; null for nothing.
-fn number(typed: &str) -> Value {
+pub(super) fn number(typed: &str) -> Value {
     match typed.trim() {
         "" => Value::Null,
         typed => typed.parse::<i64>().map_or_else(|_| json!(typed), |number| json!(number)),
     }
 }
 
-fn text(typed: &str) -> Value {
+pub(super) fn text(typed: &str) -> Value {
     let typed = typed.trim();
     if typed.is_empty() { Value::Null } else { json!(typed) }
 }
@@ -239,7 +266,8 @@ mod tests {
             body,
             json!({"name": "CRM", "event": "clients.create", "task": {"type": "http", "url": "http://a.lan/x?y=1"}, "status": "enabled",
                 "priority": 5, "on_failure": "wait", "timeout_ms": 1000, "lane": null, "notes": "",
-                "retry": {"max_attempts": 2, "first_delay_ms": 10, "max_delay_ms": 20}})
+                "retry": {"max_attempts": 2, "first_delay_ms": 10, "max_delay_ms": 20}, "filter": null,
+                "limits": {"concurrency": null, "per_second": null}, "auth": null, "tls": null})
         );
     }
 

@@ -1,6 +1,7 @@
 //! The form of one handler: new, edited, tested.
 
 mod chain;
+mod connection;
 mod input;
 mod page;
 mod preview;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::super::model::Handler;
 use super::super::{PATH, actions, pending};
 use super::chain::{self, Own};
+use super::connection::Tried;
 use super::input::Input;
 use super::sections::{self, Conflict};
 use super::test_call::{self, Tested};
@@ -32,6 +33,8 @@ pub(super) struct Extras {
     pub(super) conflict: Option<Conflict>,
     /// A signing secret that was just generated, and the public keys of the handler.
     pub(super) secret: Option<String>,
+    /// What the filter said of an event.
+    pub(super) tried: Option<Tried>,
     /// What came of a test call.
     pub(super) tested: Option<Tested>,
 }

@@ -3,15 +3,18 @@
 use axum::extract::{Query, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::super::PATH;
 use super::super::actions::{self, Back, Version, when};
 use super::super::model::Handler;
+use super::connection::Tried;
 use super::input::Input;
 use super::page::{Extras, show};
 use super::sections::Conflict;
-use crate::client::ApiError;
+use crate::client::{ApiError, FieldError};
 use crate::components::field::Errors;
 use crate::components::id::Id;
 use crate::failure::Failure;
@@ -20,13 +23,16 @@ use crate::form::Form;
 use crate::layout::Shell;
 use crate::state::Console;
 
-/// The word of the button that saves nothing.
+/// The words of the buttons that save nothing.
 const PREVIEW: &str = "preview";
+const TRY: &str = "try";
 
 /// `POST /console/provisioning/new`
 pub(super) async fn create(State(console): State<Console>, shell: Shell, Form(input): Form<Input>) -> Result<Response, Failure> {
     if input.act == PREVIEW {
         return show(&console, shell, None, &input, Extras::default()).await;
+    } else if input.act == TRY {
+        return tried(&console, shell, None, &input).await;
     }
     match console.api.send::<Handler>(Method::POST, "/v1/handlers", None, &input.body(None)).await {
         Ok(saved) => done(&console, shell, &saved).await,
@@ -45,6 +51,8 @@ pub(super) async fn update(
     let stored: Handler = console.api.get(&path).await?;
     if input.act == PREVIEW {
         return show(&console, shell, Some(&stored), &input, Extras::default()).await;
+    } else if input.act == TRY {
+        return tried(&console, shell, Some(&stored), &input).await;
     }
     // A merge, so that fields which the form does not have stay as they are.
     match console.api.send::<Handler>(Method::PATCH, &path, input.version, &input.body(Some(&stored))).await {
@@ -78,6 +86,34 @@ async fn done(console: &Console, shell: Shell, saved: &Handler) -> Result<Respon
     }
     let flash = Flash::good(format!("{} is saved. {}", saved.name, when(saved)));
     Ok(flash.and_go(&console.key, &format!("{PATH}/{}", saved.id)))
+}
+
+/// What the API says of a filter.
+#[derive(Deserialize)]
+struct Verdict {
+    wanted: Option<bool>,
+    error: Option<String>,
+}
+
+/// The form again, with what the filter says of the event that was typed, or of the sample.
+async fn tried(console: &Console, shell: Shell, stored: Option<&Handler>, input: &Input) -> Result<Response, Failure> {
+    let mut extras = Extras::default();
+    let mut ask = json!({"filter": input.filter.replace("\r\n", "\n"), "event": {"events_id": input.event}});
+    match serde_json::from_str::<Box<RawValue>>(&input.filter_data) {
+        _ if input.filter_data.trim().is_empty() => {}
+        Ok(data) => ask["data"] = json!(data),
+        Err(error) => {
+            let message = format!("is not JSON: {error}");
+            extras.errors = Errors::new(vec![FieldError { field: "data".into(), message }]);
+            return show(console, shell, stored, input, extras).await;
+        }
+    }
+    match console.api.send::<Verdict>(Method::POST, "/v1/filters/test", None, &ask).await {
+        Ok(Verdict { wanted, error }) => extras.tried = Some(Tried { wanted, error }),
+        Err(error) if error.fields().is_empty() => extras.refused = Some(error.to_string()),
+        Err(error) => extras.errors = Errors::new(error.fields().to_vec()),
+    }
+    show(console, shell, stored, input, extras).await
 }
 
 /// The form again as it was typed, with what is wrong with it.

@@ -6,7 +6,7 @@ use super::super::PATH;
 use super::super::model::Handler;
 use super::input::Input;
 use super::page::Extras;
-use super::{preview, secrets};
+use super::{connection, preview, secrets};
 use crate::components::changes;
 use crate::components::event_types::EventTypes;
 use crate::components::field::{Errors, Text, described, field, select};
@@ -40,6 +40,15 @@ impl Conflict {
                 ("longest delay, ms", of.max_delay_ms.clone()),
                 ("lane", of.lane.clone()),
                 ("notes", of.notes.replace("\r\n", "\n")),
+                ("filter", of.filter.replace("\r\n", "\n")),
+                ("calls at once", of.concurrency.clone()),
+                ("calls a second", of.per_second.clone()),
+                ("authentication", of.auth.clone()),
+                ("user", of.username.clone()),
+                ("token address", of.token_url.clone()),
+                ("client id", of.client_id.clone()),
+                ("scope", of.scope.clone()),
+                ("unchecked certificate", of.tls_unverified.clone()),
             ]
         };
         let pairs = fields(&saved).into_iter().zip(fields(typed));
@@ -90,6 +99,22 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("headers", "headers", "Headers"),
     ("secret", "secret_change", "Signature"),
     ("notes", "notes", "Notes"),
+    ("filter", "filter", "Only events with"),
+    ("data", "filter_data", "Data"),
+    ("limits.concurrency", "concurrency", "Calls at once"),
+    ("limits.per_second", "per_second", "Calls a second"),
+    ("auth.username", "username", "User"),
+    ("auth.password", "password", "Password"),
+    ("auth.token_url", "token_url", "Token address"),
+    ("auth.client_id", "client_id", "Client id"),
+    ("auth.client_secret", "client_secret", "Client secret"),
+    ("auth.scope", "scope", "Scope"),
+    ("auth.audience", "audience", "Audience"),
+    ("auth", "auth", "Authentication"),
+    ("tls.ca", "tls_ca", "Authorities to trust"),
+    ("tls.client_certificate", "tls_certificate", "Client certificate"),
+    ("tls.client_key", "tls_key", "Key of the client certificate"),
+    ("tls", "tls_ca", "TLS"),
 ];
 
 fn place(name: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
@@ -125,7 +150,14 @@ pub(super) fn form(shell: &Shell, saved: Option<&Handler>, input: &Input, event_
             section.panel aria-labelledby="task-title" { div.cap { h2 #task-title { "Task" } } div.in.task { (task(input, errors)) } }
             section.panel.for-http aria-labelledby="request-title" {
                 div.cap { h2 #request-title { "Request" } }
-                div.in { (secrets::headers(saved, input, errors)) (secrets::signature(saved, input, errors)) }
+                div.in {
+                    (secrets::headers(saved, input, errors)) (secrets::signature(saved, input, errors))
+                    (connection::auth(saved, input, errors)) (connection::tls(saved, input, errors))
+                }
+            }
+            section.panel aria-labelledby="events-title" {
+                div.cap { h2 #events-title { "Which events, and how many" } }
+                div.in { (connection::events(input, extras.tried.as_ref(), errors)) }
             }
             section.panel aria-labelledby="failure-title" { div.cap { h2 #failure-title { "When it fails" } } div.in { (failure(input, errors)) } }
             section.panel aria-labelledby="more-title" { div.cap { h2 #more-title { "Order and notes" } } div.in { (more(input, errors)) } }
