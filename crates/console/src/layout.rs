@@ -26,6 +26,7 @@ pub(crate) enum Section {
     Events,
     Executions,
     DeadLetters,
+    Scheduler,
 }
 
 /// Section, title and path, in the order of the navigation.
@@ -34,6 +35,7 @@ pub(crate) const SECTIONS: &[(Section, &str, &str)] = &[
     (Section::Events, "Events", "/console/events"),
     (Section::Executions, "Execution Logs", "/console/executions"),
     (Section::DeadLetters, "Dead letters", "/console/dead-letters"),
+    (Section::Scheduler, "Task Scheduler", "/console/scheduler"),
 ];
 
 /// Who asks for a page, and what is around it. An extractor.

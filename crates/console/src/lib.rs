@@ -66,6 +66,7 @@ pub fn router(api: Router, settings: &ConsoleSettings) -> Result<Router, Console
         .merge(pages::executions::router())
         .merge(pages::events::router())
         .merge(pages::dead_letters::router())
+        .merge(pages::scheduler::router())
         .route("/console/{*page}", any(no_such_page))
         .method_not_allowed_fallback(no_such_page)
         .layer(from_fn_with_state(console.clone(), session::required));

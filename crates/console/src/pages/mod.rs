@@ -4,3 +4,4 @@ pub(crate) mod dead_letters;
 pub(crate) mod events;
 pub(crate) mod executions;
 pub(crate) mod provisioning;
+pub(crate) mod scheduler;

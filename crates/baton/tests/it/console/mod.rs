@@ -7,5 +7,6 @@ mod guards;
 mod logs;
 mod pages;
 mod provisioning;
+mod scheduler;
 mod sign_in;
 mod without_scripts;
