@@ -22,6 +22,7 @@ use crate::state::Console;
 /// A screen of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
+    Overview,
     Provisioning,
     Events,
     Executions,
@@ -31,6 +32,7 @@ pub(crate) enum Section {
 
 /// Section, title and path, in the order of the navigation.
 pub(crate) const SECTIONS: &[(Section, &str, &str)] = &[
+    (Section::Overview, "Overview", "/console/"),
     (Section::Provisioning, "Provisioning", "/console/provisioning"),
     (Section::Events, "Events", "/console/events"),
     (Section::Executions, "Execution Logs", "/console/executions"),

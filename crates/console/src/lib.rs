@@ -31,7 +31,7 @@ use crate::failure::Failure;
 use crate::state::Console;
 
 /// The page after the sign-in.
-pub(crate) const HOME: &str = "/console/provisioning";
+pub(crate) const HOME: &str = "/console/";
 
 /// What the console has to be told.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ pub fn router(api: Router, settings: &ConsoleSettings) -> Result<Router, Console
     let client = ApiClient::new(api.clone(), &settings.admin_token)?;
     let console = Console::new(client, &settings.admin_token, settings.stop.clone());
     let pages = Router::new()
-        .route("/console/", get(async || Redirect::to(HOME)))
+        .merge(pages::overview::router())
         .merge(pages::provisioning::router())
         .merge(pages::executions::router())
         .merge(pages::events::router())

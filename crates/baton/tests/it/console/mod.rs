@@ -5,6 +5,7 @@ mod form;
 mod going_live;
 mod guards;
 mod logs;
+mod overview;
 mod pages;
 mod provisioning;
 mod scheduler;
