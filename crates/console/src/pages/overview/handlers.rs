@@ -16,7 +16,7 @@ pub(super) fn panel(title: &str, none: &str, handlers: &[HandlerStats]) -> Marku
             div.cap { h2 { (title) } }
             @if handlers.is_empty() { div.in { p.muted { (none) } } } @else {
                 div.across {
-                    table.rows {
+                    table.sheet {
                         caption.unseen { (title) }
                         thead { tr { th scope="col" { "Handler" } th.num scope="col" { "Failed" } th.num scope="col" { "Success" } th.num scope="col" { "p50" } th.num scope="col" { "p99" } } }
                         tbody { @for handler in handlers { (row(handler)) } }

@@ -6,9 +6,9 @@ use super::model::Step;
 use super::scale::{number, round_top};
 
 const WIDTH: f64 = 960.0;
-const LEFT: f64 = 52.0;
+const LEFT: f64 = 110.0;
 /// Room at the right for the labels of lines.
-const RIGHT: f64 = 84.0;
+const RIGHT: f64 = 120.0;
 const TOP: f64 = 14.0;
 const BASE: f64 = 150.0;
 const HEIGHT: f64 = 174.0;
@@ -46,7 +46,7 @@ impl Plot<'_> {
                     @let value = top * f64::from(part) / f64::from(parts);
                     @let y = place(value, top);
                     line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(at(y)) y2=(at(y)) {}
-                    text.axis x=(LEFT - 8.0) y=(at(y + 4.0)) text-anchor="end" { (number(value)) (self.unit) }
+                    text.axis x=(LEFT - 8.0) y=(at(y + 4.0)) text-anchor="end" { (number(value)) }
                 }
                 @for index in self.instants() {
                     text.axis x=(at(LEFT + wide * index as f64)) y=(HEIGHT - 6.0) { (self.steps[index].at.format("%H:%M")) }

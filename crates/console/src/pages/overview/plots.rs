@@ -25,7 +25,7 @@ pub(super) fn all(steps: &[Step], minutes: u32) -> Markup {
             (panel(&Plot { title: "Executions per minute", steps, stacked: true, top: None, unit: "", series: &[
                 Series { label: "success", class: "ok", values: rate(|step| step.figures.success) },
                 Series { label: "fail", class: "no", values: rate(|step| step.figures.fail) },
-                Series { label: "skipped", class: "skip", values: rate(|step| step.figures.skipped) },
+                Series { label: "skipped", class: "passed", values: rate(|step| step.figures.skipped) },
             ] }))
             (panel(&Plot { title: "Events per minute", steps, stacked: true, top: None, unit: "", series: &[
                 Series { label: "published", class: "ok", values: rate(|step| step.published.unwrap_or_default()) },
@@ -42,7 +42,7 @@ pub(super) fn all(steps: &[Step], minutes: u32) -> Markup {
 fn panel(plot: &Plot<'_>) -> Markup {
     html! {
         section.panel.plotted aria-label=(plot.title) {
-            div.cap { h2 { (plot.title) } @if plot.series.len() > 1 { span.legend { @for series in plot.series { span { i class={ "key " (series.class) } aria-hidden="true" {} (series.label) } } } } }
+            div.cap { h2 { (plot.title) @if !plot.unit.is_empty() { "," (plot.unit) } } @if plot.series.len() > 1 { span.legend { @for series in plot.series { span { i class={ "key " (series.class) } aria-hidden="true" {} (series.label) } } } } }
             (plot.shown())
             details.figures { summary { "Figures as a table" } (table(plot)) }
         }
@@ -58,7 +58,7 @@ fn table(plot: &Plot<'_>) -> Markup {
     html! {
         @if shown.is_empty() { p.muted { "Nothing happened." } } @else {
             div.across {
-                table.rows {
+                table.sheet {
                     caption.unseen { (plot.title) }
                     thead { tr { th scope="col" { "From" } @for series in plot.series { th.num scope="col" { (series.label) } } } }
                     tbody {

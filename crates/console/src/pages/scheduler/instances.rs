@@ -17,7 +17,7 @@ pub(super) fn panel(service: &Service) -> Markup {
                 div.in { p.muted { "None has run of late. Start one: " @if dispatches { "until then events wait." } @else { "until then no restart is done." } } }
             } @else {
                 div.across {
-                    table.rows {
+                    table.sheet {
                         caption.unseen { (title) }
                         thead {
                             tr {

@@ -60,7 +60,7 @@ fn listed(generations: &[Generation], live: Option<i64>) -> Markup {
                 (empty::empty("No generation yet", "The first start of a Cache Manager builds one. Restart it to build the next.", &html! {}))
             } @else {
                 div.across {
-                    table.rows {
+                    table.sheet {
                         caption.unseen { "Generations, the newest first" }
                         thead {
                             tr {

@@ -130,7 +130,7 @@ fn pause_everything(shell: &Shell) -> Markup {
 fn table(pauses: &[Pause], event_types: &EventTypes, shell: &Shell) -> Markup {
     html! {
         div.across {
-            table.rows {
+            table.sheet {
                 caption.unseen { "What is paused" }
                 thead { tr { th scope="col" { "Paused" } th scope="col" { "Since" } th scope="col" { span.unseen { "Resume" } } } }
                 tbody {

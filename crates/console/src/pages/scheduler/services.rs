@@ -16,7 +16,7 @@ pub(super) fn panel(services: &[Service], shell: &Shell) -> Markup {
     html! {
         section.panel aria-label="Services" {
             div.across {
-                table.rows.services {
+                table.sheet.services {
                     caption.unseen { "Services" }
                     thead {
                         tr {
