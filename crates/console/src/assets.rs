@@ -29,6 +29,8 @@ pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
         include_str!("assets/parts.css"),
         include_str!("assets/provisioning.css"),
         include_str!("assets/logs.css"),
+        include_str!("assets/scheduler.css"),
+        include_str!("assets/overview.css"),
     ];
     Asset::new("console", "css", "text/css; charset=utf-8", parts.join("\n"))
 });

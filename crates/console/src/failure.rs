@@ -69,7 +69,7 @@ impl IntoResponse for Failure {
                 (layout::logo())
                 h1 { (title) }
                 p { (self.message) }
-                p { a.btn href=(HOME) { "To Provisioning" } }
+                p { a.btn href=(HOME) { "To the Overview" } }
             }
         };
         (self.status, layout::document(title, &body)).into_response()

@@ -22,18 +22,22 @@ use crate::state::Console;
 /// A screen of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
+    Overview,
     Provisioning,
     Events,
     Executions,
     DeadLetters,
+    Scheduler,
 }
 
 /// Section, title and path, in the order of the navigation.
 pub(crate) const SECTIONS: &[(Section, &str, &str)] = &[
+    (Section::Overview, "Overview", "/console/"),
     (Section::Provisioning, "Provisioning", "/console/provisioning"),
     (Section::Events, "Events", "/console/events"),
     (Section::Executions, "Execution Logs", "/console/executions"),
     (Section::DeadLetters, "Dead letters", "/console/dead-letters"),
+    (Section::Scheduler, "Task Scheduler", "/console/scheduler"),
 ];
 
 /// Who asks for a page, and what is around it. An extractor.

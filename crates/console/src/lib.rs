@@ -31,7 +31,7 @@ use crate::failure::Failure;
 use crate::state::Console;
 
 /// The page after the sign-in.
-pub(crate) const HOME: &str = "/console/provisioning";
+pub(crate) const HOME: &str = "/console/";
 
 /// What the console has to be told.
 #[derive(Clone)]
@@ -61,11 +61,12 @@ pub fn router(api: Router, settings: &ConsoleSettings) -> Result<Router, Console
     let client = ApiClient::new(api.clone(), &settings.admin_token)?;
     let console = Console::new(client, &settings.admin_token, settings.stop.clone());
     let pages = Router::new()
-        .route("/console/", get(async || Redirect::to(HOME)))
+        .merge(pages::overview::router())
         .merge(pages::provisioning::router())
         .merge(pages::executions::router())
         .merge(pages::events::router())
         .merge(pages::dead_letters::router())
+        .merge(pages::scheduler::router())
         .route("/console/{*page}", any(no_such_page))
         .method_not_allowed_fallback(no_such_page)
         .layer(from_fn_with_state(console.clone(), session::required));

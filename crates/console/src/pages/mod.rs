@@ -3,4 +3,6 @@
 pub(crate) mod dead_letters;
 pub(crate) mod events;
 pub(crate) mod executions;
+pub(crate) mod overview;
 pub(crate) mod provisioning;
+pub(crate) mod scheduler;

@@ -97,7 +97,7 @@ async fn sign_in_leads_to_pages_of_the_console_only() {
     for elsewhere in
         ["https://evil.example/", "//evil.example", "/\\evil.example", "/console//evil.example", "/v1/handlers", "javascript:x"]
     {
-        assert_eq!(to(elsewhere).await, LIST, "{elsewhere}");
+        assert_eq!(to(elsewhere).await, "/console/", "{elsewhere}");
     }
     let operator = Operator::of(&baton).await;
     let id = api.create(&http("CRM", "clients.create", "http://127.0.0.1:9/x")).await;

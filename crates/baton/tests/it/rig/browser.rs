@@ -54,7 +54,8 @@ impl Browser {
         browser.open("/console/").await;
         browser.fill("#token", baton.api.token()).await;
         browser.press("Sign in").await;
-        browser.see("h1", "Provisioning").await;
+        browser.see("h1", "Overview").await;
+        browser.open("/console/provisioning").await;
         browser
     }
 

@@ -1,0 +1,69 @@
+//! Overview: what was just published, and what failed.
+
+use baton_testkit::rules::always;
+use baton_testkit::{Answer, Receiver, eventually};
+use serde_json::json;
+
+use super::pages::Operator;
+use crate::rig::bodies::{event, http};
+use crate::rig::{Browser, Embedded, SOON, Scripts};
+
+#[tokio::test]
+async fn what_was_published_and_what_failed_is_seen() {
+    is_seen(Scripts::On).await;
+}
+
+#[tokio::test]
+async fn what_was_published_and_what_failed_is_seen_without_scripts() {
+    is_seen(Scripts::Off).await;
+}
+
+async fn is_seen(scripts: Scripts) {
+    let baton = Embedded::start().await;
+    let receiver = Receiver::start().await;
+    receiver.script("/bad", always(Answer::status(400)));
+    let browser = Browser::signed_in(&baton, scripts).await;
+    browser.press("Overview").await;
+    browser.see(".empty", "Nothing has been published yet").await;
+    browser.see(".empty", "Create a handler").await;
+    let good = http("CRM", "clients.create", receiver.url("/crm"));
+    let bad = http("Mail", "clients.create", receiver.url("/bad"));
+    baton.api.create_live([good, bad]).await;
+    let ids = baton.api.publish_batch(&[1, 2].map(|client| event("clients.create", client, json!({})))).await;
+    for id in &ids {
+        baton.api.finished(id).await;
+    }
+    // Statistics are written every few seconds.
+    eventually(SOON, "the statistics to be written", async || {
+        let total = baton.api.get("/v1/stats/minutes").await["total"].clone();
+        (total["published"] == 2 && total["executions"] == 4).then_some(())
+    })
+    .await;
+    browser.press("Refresh").await;
+    browser.see(".tile", "= 0 delivered + 2 failed + 0 unmatched + 0 open").await;
+    browser.see(".tile .figure", "50 %").await;
+    browser.see("section[aria-label='Failing handlers'] td.name", "Mail").await;
+    browser.see("section[aria-label='Slowest handlers'] td.name", "CRM").await;
+    browser.see_count("svg.plot", 5).await;
+    // All within a minute, or just across the end of one.
+    assert!(browser.run("return document.querySelectorAll('svg.plot .mark.no').length").await.as_u64() >= Some(1));
+    browser.click("section[aria-label='Executions per minute'] summary").await;
+    browser.see("section[aria-label='Executions per minute'] td.num", "2").await;
+    browser.press("24 h").await;
+    browser.see(".spans [aria-current]", "24 h").await;
+    assert_eq!(browser.address().await, "/console/?span=24h");
+    browser.see(".tile .figure", "50 %").await;
+}
+
+#[tokio::test]
+async fn each_span_is_a_small_page() {
+    let baton = Embedded::start().await;
+    baton.api.publish(&event("clients.create", 1, json!({}))).await;
+    let operator = Operator::of(&baton).await;
+    for (span, steps) in [("1h", 60), ("6h", 72), ("24h", 24), ("none", 60)] {
+        let page = operator.page(&format!("/console/?span={span}")).await;
+        assert!(page.len() < 150_000, "{span}: {} bytes", page.len());
+        let drawn = page.matches("class=\"hover\"").count() / 5;
+        assert!((steps..=steps + 1).contains(&drawn), "{span}: {drawn}");
+    }
+}

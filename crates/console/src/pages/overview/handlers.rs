@@ -1,0 +1,42 @@
+//! Handlers that need a look: those that fail, and those that are slow.
+
+use maud::{Markup, html};
+
+use super::model::HandlerStats;
+use super::scale::{number, whole};
+use crate::components::cut::short;
+
+/// How much of a name a row shows, in characters.
+const NAME_MAX: usize = 80;
+
+/// A table of them.
+pub(super) fn panel(title: &str, none: &str, handlers: &[HandlerStats]) -> Markup {
+    html! {
+        section.panel aria-label=(title) {
+            div.cap { h2 { (title) } }
+            @if handlers.is_empty() { div.in { p.muted { (none) } } } @else {
+                div.across {
+                    table.sheet {
+                        caption.unseen { (title) }
+                        thead { tr { th scope="col" { "Handler" } th.num scope="col" { "Failed" } th.num scope="col" { "Success" } th.num scope="col" { "p50" } th.num scope="col" { "p99" } } }
+                        tbody { @for handler in handlers { (row(handler)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(handler: &HandlerStats) -> Markup {
+    let HandlerStats { handler_id, name, figures } = handler;
+    let name = name.clone().unwrap_or_else(|| format!("{handler_id} (deleted)"));
+    html! {
+        tr {
+            td.name { a href={ "/console/executions?handler_id=" (handler_id) } title={ "Executions of handler " (handler_id) } { (short(&name, NAME_MAX)) } }
+            td.num { (whole(figures.fail)) }
+            td.num { (figures.success_share.map_or("–".to_owned(), |share| format!("{} %", number(share * 100.0)))) }
+            td.num { @if let Some(took) = figures.duration_ms { (number(took.p50)) " ms" } }
+            td.num { @if let Some(took) = figures.duration_ms { (number(took.p99)) " ms" } }
+        }
+    }
+}
