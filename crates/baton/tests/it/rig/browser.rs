@@ -23,6 +23,13 @@ pub(crate) enum Scripts {
     Off,
 }
 
+/// Which colours the reader prefers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Theme {
+    Light,
+    Dark,
+}
+
 /// A browser with one page open. Ends when it is dropped, with everything that it has started.
 pub(crate) struct Browser {
     client: Client,
@@ -35,6 +42,11 @@ pub(crate) struct Browser {
 impl Browser {
     /// A browser for the console of this Baton, with a profile of its own.
     pub(crate) async fn start(baton: &Embedded, scripts: Scripts) -> Self {
+        Self::start_in(baton, scripts, Theme::Light).await
+    }
+
+    /// The same for a reader who prefers these colours.
+    pub(crate) async fn start_in(baton: &Embedded, scripts: Scripts, theme: Theme) -> Self {
         let profile = tempfile::Builder::new().prefix("baton-browser-").tempdir().unwrap();
         let port = free_port();
         let mut command = Command::new("chromedriver");
@@ -42,7 +54,7 @@ impl Browser {
         command.arg(format!("--port={port}")).env("TMPDIR", profile.path()).env("HOME", profile.path());
         let driver = ReceivingProgram::start(command, port).await;
         let mut builder = ClientBuilder::new(HttpConnector::new());
-        let Value::Object(capabilities) = capabilities(&profile, scripts) else { unreachable!("an object") };
+        let Value::Object(capabilities) = capabilities(&profile, scripts, theme) else { unreachable!("an object") };
         let address = format!("http://127.0.0.1:{port}");
         let client = within(STARTS, "Chromium to start", builder.capabilities(capabilities).connect(&address)).await.unwrap();
         Self { client, url: baton.api.url().to_owned(), _driver: driver, _profile: profile }
@@ -51,12 +63,32 @@ impl Browser {
     /// The same, signed in.
     pub(crate) async fn signed_in(baton: &Embedded, scripts: Scripts) -> Self {
         let browser = Self::start(baton, scripts).await;
-        browser.open("/console/").await;
-        browser.fill("#token", baton.api.token()).await;
-        browser.press("Sign in").await;
-        browser.see("h1", "Overview").await;
+        browser.sign_in(baton).await;
         browser.open("/console/provisioning").await;
         browser
+    }
+
+    /// Signs in.
+    pub(crate) async fn sign_in(&self, baton: &Embedded) {
+        self.open("/console/").await;
+        self.fill("#token", baton.api.token()).await;
+        self.press("Sign in").await;
+        self.see("h1", "Overview").await;
+    }
+
+    /// Makes the window so large, in pixels.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        within(SOON, "the window", self.client.set_window_size(width, height)).await.unwrap();
+    }
+
+    /// What is seen, as PNG.
+    pub(crate) async fn picture(&self) -> Vec<u8> {
+        within(SOON, "a picture", self.client.screenshot()).await.unwrap()
+    }
+
+    /// What a script of the test hands to its callback, the last of its arguments.
+    pub(crate) async fn run_to_the_end(&self, script: &str) -> Value {
+        within(SOON, "a script", self.client.execute_async(script, Vec::new())).await.unwrap()
     }
 
     /// Goes to a path.
@@ -157,7 +189,7 @@ impl Browser {
     }
 }
 
-fn capabilities(profile: &TempDir, scripts: Scripts) -> Value {
+fn capabilities(profile: &TempDir, scripts: Scripts, theme: Theme) -> Value {
     let mut args: Vec<String> = [
         "headless",
         "no-sandbox",
@@ -172,6 +204,9 @@ fn capabilities(profile: &TempDir, scripts: Scripts) -> Value {
     ]
     .map(|word| format!("--{word}"))
     .to_vec();
+    if theme == Theme::Dark {
+        args.push("--blink-settings=preferredColorScheme=0".into());
+    }
     args.push(format!("--user-data-dir={}", profile.path().join("profile").display()));
     let scripts = if scripts == Scripts::On { 1 } else { 2 };
     json!({"goog:chromeOptions": {"args": args, "prefs": {"profile.managed_default_content_settings.javascript": scripts}}})

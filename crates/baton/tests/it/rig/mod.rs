@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub(crate) use self::answer::Answer;
 pub(crate) use self::api::Api;
-pub(crate) use self::browser::{Browser, Scripts};
+pub(crate) use self::browser::{Browser, Scripts, Theme};
 pub(crate) use self::embedded::Embedded;
 pub(crate) use self::installation::{Installation, Services};
 pub(crate) use self::receiver::ReceivingProgram;

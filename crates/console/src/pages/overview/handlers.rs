@@ -15,7 +15,7 @@ pub(super) fn panel(title: &str, none: &str, handlers: &[HandlerStats]) -> Marku
         section.panel aria-label=(title) {
             div.cap { h2 { (title) } }
             @if handlers.is_empty() { div.in { p.muted { (none) } } } @else {
-                div.across {
+                div.across tabindex="0" {
                     table.sheet {
                         caption.unseen { (title) }
                         thead { tr { th scope="col" { "Handler" } th.num scope="col" { "Failed" } th.num scope="col" { "Success" } th.num scope="col" { "p50" } th.num scope="col" { "p99" } } }

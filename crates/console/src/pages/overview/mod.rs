@@ -1,5 +1,6 @@
 //! Overview: what happened in the last hours, and what needs a look.
 
+mod breakers;
 mod handlers;
 mod model;
 mod page;

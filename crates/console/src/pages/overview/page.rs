@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::PATH;
 use super::model::{Account, HandlerStats, Minutes, Span, Step};
 use super::scale::{number, whole};
-use super::{handlers, plots};
+use super::{breakers, handlers, plots};
 use crate::client::Paged;
 use crate::components::{empty, query, time};
 use crate::failure::Failure;
@@ -45,8 +45,10 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(raw): RawQuery
     let mut slow = of("duration").await?.items;
     slow.retain(|handler| handler.figures.duration_ms.is_some());
     let account: Account = api.get("/v1/stats").await?;
+    let (open, more) = breakers::read(api).await?;
     let content = html! {
         (head(span))
+        (breakers::panel(&open, more))
         @if account.published == 0 { (first(&shell)) } @else {
             (tiles(&account, &all.total, span))
             (plots::all(&all.items, minutes))

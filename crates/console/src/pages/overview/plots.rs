@@ -57,7 +57,7 @@ fn table(plot: &Plot<'_>) -> Markup {
     let shown: Vec<_> = (0..plot.steps.len()).rev().filter(happened).collect();
     html! {
         @if shown.is_empty() { p.muted { "Nothing happened." } } @else {
-            div.across {
+            div.across tabindex="0" {
                 table.sheet {
                     caption.unseen { (plot.title) }
                     thead { tr { th scope="col" { "From" } @for series in plot.series { th.num scope="col" { (series.label) } } } }

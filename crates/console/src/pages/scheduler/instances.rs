@@ -16,7 +16,7 @@ pub(super) fn panel(service: &Service) -> Markup {
             @if service.instances.is_empty() {
                 div.in { p.muted { "None has run of late. Start one: " @if dispatches { "until then events wait." } @else { "until then no restart is done." } } }
             } @else {
-                div.across {
+                div.across tabindex="0" {
                     table.sheet {
                         caption.unseen { (title) }
                         thead {

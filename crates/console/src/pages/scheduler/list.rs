@@ -59,7 +59,7 @@ fn listed(generations: &[Generation], live: Option<i64>) -> Markup {
             @if generations.is_empty() {
                 (empty::empty("No generation yet", "The first start of a Cache Manager builds one. Restart it to build the next.", &html! {}))
             } @else {
-                div.across {
+                div.across tabindex="0" {
                     table.sheet {
                         caption.unseen { "Generations, the newest first" }
                         thead {

@@ -129,7 +129,7 @@ fn pause_everything(shell: &Shell) -> Markup {
 
 fn table(pauses: &[Pause], event_types: &EventTypes, shell: &Shell) -> Markup {
     html! {
-        div.across {
+        div.across tabindex="0" {
             table.sheet {
                 caption.unseen { "What is paused" }
                 thead { tr { th scope="col" { "Paused" } th scope="col" { "Since" } th scope="col" { span.unseen { "Resume" } } } }

@@ -15,7 +15,7 @@ const ERROR_MAX: usize = 200;
 pub(super) fn panel(services: &[Service], shell: &Shell) -> Markup {
     html! {
         section.panel aria-label="Services" {
-            div.across {
+            div.across tabindex="0" {
                 table.sheet.services {
                     caption.unseen { "Services" }
                     thead {
