@@ -36,7 +36,12 @@ pub(crate) static STYLE: LazyLock<Asset> = LazyLock::new(|| {
 });
 /// The scripts of all pages.
 pub(crate) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
-    let parts = [include_str!("assets/base.js"), include_str!("assets/provisioning.js"), include_str!("assets/logs.js")];
+    let parts = [
+        include_str!("assets/base.js"),
+        include_str!("assets/provisioning.js"),
+        include_str!("assets/logs.js"),
+        include_str!("assets/overview.js"),
+    ];
     Asset::new("console", "js", "text/javascript; charset=utf-8", parts.join("\n"))
 });
 /// The icon of the browser's tab.

@@ -48,13 +48,15 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(raw): RawQuery
     let (open, more) = breakers::read(api).await?;
     let content = html! {
         (head(span))
-        (breakers::panel(&open, more))
-        @if account.published == 0 { (first(&shell)) } @else {
-            (tiles(&account, &all.total, span))
-            (plots::all(&all.items, minutes))
-            div.pair.tables {
-                (handlers::panel("Failing handlers", "No attempt failed in this time.", &failing))
-                (handlers::panel("Slowest handlers", "Nothing was called in this time.", &slow))
+        div #live {
+            (breakers::panel(&open, more))
+            @if account.published == 0 { (first(&shell)) } @else {
+                (tiles(&account, &all.total, span))
+                (plots::all(&all.items, minutes))
+                div.pair.tables {
+                    (handlers::panel("Failing handlers", "No attempt failed in this time.", &failing))
+                    (handlers::panel("Slowest handlers", "Nothing was called in this time.", &slow))
+                }
             }
         }
     };

@@ -1,0 +1,19 @@
+// Keeps the Overview up to date while somebody looks at it and reads no table.
+(() => {
+  "use strict";
+  const EVERY = 5000;
+  const live = () => document.getElementById("live");
+  if (!live()) return;
+  const look = async () => {
+    const reads = live().querySelector("details[open]") || live().contains(document.activeElement);
+    if (document.hidden || reads) return;
+    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+    // A session that has ended leads to the sign-in: the page stays as it is.
+    if (!answer.ok || answer.redirected) return;
+    const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
+    if (!next) return;
+    live().replaceWith(document.adoptNode(next));
+    window.baton.setTimes(live());
+  };
+  setInterval(() => look().catch(() => {}), EVERY);
+})();
