@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod event;
 mod handler;
+mod moving;
 mod progress;
 mod receiver;
 mod report;
@@ -15,7 +16,7 @@ mod story;
 
 use std::io::{Write, stdout};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Error, Result};
 use tempfile::TempDir;
@@ -31,7 +32,6 @@ use self::report::Facts;
 use self::story::Followed;
 use crate::interrupt::Interrupt;
 
-const AN_HOUR: Duration = Duration::from_secs(3600);
 /// How many of the things that are wrong are named.
 const PROBLEMS_MAX: usize = 10;
 
@@ -86,8 +86,10 @@ fn demo(interrupt: &Interrupt, args: &Args) -> Result<()> {
         // All the more a reason to look around.
         Err(problems) => eprintln!("error: {problems}\n"),
     }
+    let client = Client::new(&stage.baton.url(), &stage.baton.token()?, interrupt);
+    moving::furnish(&client, stage.receiver.port())?;
     print(&played.around)?;
-    keep(interrupt, &mut stage.baton).map_err(|error| stage.baton.explain(error))
+    keep(interrupt, &client, &mut stage.baton).map_err(|error| stage.baton.explain(error))
 }
 
 impl Stage {
@@ -165,15 +167,18 @@ fn around(url: &str, token: &str) -> String {
 Look next   {url}/ is the console; sign in with {token}
             {url}/docs describes the API
             curl -H 'Authorization: Bearer {token}' '{url}/v1/executions?limit=3'
-            running until Ctrl-C
+            an event every two seconds, until Ctrl-C
 "
     )
 }
 
-fn keep(interrupt: &Interrupt, baton: &mut Baton) -> Result<()> {
-    loop {
-        interrupt.poll(AN_HOUR, || baton.check().map(|()| None::<()>))?;
+fn keep(interrupt: &Interrupt, client: &Client, baton: &mut Baton) -> Result<()> {
+    let samples = event::samples()?;
+    for number in 0.. {
+        interrupt.poll(moving::EVERY, || baton.check().map(|()| None::<()>))?;
+        moving::publish_next(client, &samples, number)?;
     }
+    Ok(())
 }
 
 /// In one piece, and without a panic where nobody reads it any more.
