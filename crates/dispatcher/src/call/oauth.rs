@@ -7,7 +7,7 @@ use std::time::Duration;
 use ::http::HeaderValue;
 use baton_domain::connection::{Auth, CredentialsIn};
 use futures_util::future::BoxFuture;
-use oauth2::basic::{BasicClient, BasicErrorResponse};
+use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType};
 use oauth2::{
     AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, Scope, TokenResponse as _,
     TokenUrl,
@@ -178,9 +178,18 @@ async fn request(source: &TokenSource, server: &TokenServer) -> Result<Token, No
     Ok(Token { header, fresh: true, until: asked_at + lifetime - margin })
 }
 
+/// The codes of RFC 6749, section 5.2; any other may be anything.
+fn code(error: &BasicErrorResponseType) -> &str {
+    match error {
+        BasicErrorResponseType::Extension(_) => "with a code of its own",
+        known => known.as_ref(),
+    }
+}
+
 fn refused(error: RequestTokenError<NoToken, BasicErrorResponse>) -> NoToken {
     match error {
-        RequestTokenError::ServerResponse(answer) => NoToken(format!("the token server refused: {answer}")),
+        // What it says beside the code may hold what it was sent.
+        RequestTokenError::ServerResponse(answer) => NoToken(format!("the token server refused: {}", code(answer.error()))),
         RequestTokenError::Request(reason) => reason,
         RequestTokenError::Parse(error, _) => NoToken(format!("the token server's answer holds no token: {}", error.inner())),
         RequestTokenError::Other(reason) => NoToken(format!("the token server's answer holds no token: {reason}")),

@@ -9,7 +9,7 @@ use baton_storage::{DeliveryRow, DeliveryState, FedDispatch};
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio::time::Instant;
 
-use super::order::{Called, Order, carry_out, unwanted};
+use super::order::{ASKED_AT_ONCE_BYTES, Called, Order, carry_out, unwanted};
 use super::planning::body_of;
 use super::{Conductor, Message, pace};
 use crate::compiled::Ready;
@@ -80,7 +80,8 @@ impl Conductor {
         };
         // What the filter does not want must not use up the pace, so there it is asked here already.
         let limits = under.spec.limits;
-        let wanted = limits.per_second.is_none() || unwanted(under, body).is_none();
+        let is_asked = limits.per_second.is_some() && body.len() <= ASKED_AT_ONCE_BYTES;
+        let wanted = !is_asked || unwanted(under, body).is_none();
         if wanted && !self.paces.admit(handler, limits, self.owned.len()) {
             return Start::TooEarly;
         }

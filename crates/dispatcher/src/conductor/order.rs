@@ -10,6 +10,9 @@ use tokio::time::Instant;
 use crate::call::{Call, Caller};
 use crate::compiled::Ready;
 
+/// The largest event of which a filter is asked in between, in bytes of its body.
+pub(super) const ASKED_AT_ONCE_BYTES: usize = 16 * 1024;
+
 /// A call that ended.
 pub(crate) struct Called {
     pub(super) seq: Seq,
@@ -55,7 +58,7 @@ pub(super) async fn carry_out(caller: &Caller, order: Order) -> Called {
     let outcome = match &under.target {
         // Much may have happened between the decision and this task's turn: the process may have been stopped in between.
         Ok(_) if Instant::now() > not_after => None,
-        Ok(target) => match unwanted(&under, &body) {
+        Ok(target) => match asked(&under, &body).await {
             Some((verdict, reason)) => Some(not_called(verdict, reason)),
             None => {
                 let call = Call {
@@ -73,6 +76,18 @@ pub(super) async fn carry_out(caller: &Caller, order: Order) -> Called {
         Err(reason) => Some(not_called(Verdict::Retry { after: None }, reason.clone())),
     };
     Called { seq, handler, partition, under, generation, is_events_first, outcome }
+}
+
+/// The same where it takes no time from others: asking it of a large event takes a while.
+async fn asked(under: &Arc<Ready>, body: &Bytes) -> Option<(Verdict, String)> {
+    if under.filter.is_none() || body.len() <= ASKED_AT_ONCE_BYTES {
+        return unwanted(under, body);
+    }
+    let (of, event) = (Arc::clone(under), body.clone());
+    let asking = tokio::task::spawn_blocking(move || unwanted(&of, &event));
+    asking
+        .await
+        .unwrap_or_else(|_| Some((Verdict::Retry { after: None }, "its filter could not be asked: Baton is stopping".to_owned())))
 }
 
 /// Why an event is not given to a handler: its filter does not want it, or cannot be asked of it.

@@ -74,8 +74,16 @@ pub(super) fn check_tls(errors: &mut FieldErrors, tls: Option<&Tls<Option<String
         _ => {}
     }
     let mut pem = |field: &str, text: Option<&String>, label: &str| {
-        if text.is_some_and(|text| text.len() > PEM_MAX || !text.contains("-----BEGIN ") || !text.contains(label)) {
-            errors.push(field, format!("must be PEM of at most {} KiB: -----BEGIN {label}-----", PEM_MAX / 1024));
+        let Some(text) = text else { return };
+        // Only the key is sealed: one that stands beside a certificate would be shown.
+        let labels = text.split("-----BEGIN ").skip(1).map(|block| block.split("-----").next().unwrap_or_default());
+        let (mut any, mut all) = (false, true);
+        for found in labels {
+            any = true;
+            all &= found == label || (label == "PRIVATE KEY" && found.ends_with(" PRIVATE KEY"));
+        }
+        if text.len() > PEM_MAX || !any || !all || text.contains('\0') {
+            errors.push(field, format!("must be PEM of at most {} KiB with nothing but -----BEGIN {label}-----", PEM_MAX / 1024));
         }
     };
     pem("tls.ca", tls.ca.as_ref(), "CERTIFICATE");

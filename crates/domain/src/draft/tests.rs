@@ -141,6 +141,8 @@ fn tls_is_for_https_and_whole() {
     assert!(refused(tls("https://crm.lan/", Tls { verify: false, ..none.clone() })).is_empty());
     assert_eq!(refused(tls("http://crm.lan/", Tls { verify: false, ..none.clone() })), ["tls"]);
     assert_eq!(refused(tls("https://crm.lan/", Tls { ca: Some("x".into()), ..none.clone() })), ["tls.ca"]);
+    let with_key = Some(pem("CERTIFICATE") + &pem("RSA PRIVATE KEY"));
+    assert_eq!(refused(tls("https://crm.lan/", Tls { ca: with_key, ..none.clone() })), ["tls.ca"]);
     let shown = Some(pem("CERTIFICATE"));
     assert_eq!(refused(tls("https://crm.lan/", Tls { client_certificate: shown.clone(), ..none.clone() })), ["tls.client_key"]);
     assert_eq!(refused(tls("https://crm.lan/", Tls { client_key: Some(None), ..none.clone() })), ["tls.client_certificate"]);

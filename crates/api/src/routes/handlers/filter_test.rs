@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::TAG;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::raw::raw;
 use crate::request::{Body, NoParams, QueryString, object};
 use crate::routes::events::sample::{self, DryRunHead, SampleHead, SampleInput};
@@ -56,6 +56,8 @@ pub(super) async fn test_filter(
     let head = SampleHead { events_id: None, object_id, dt };
     let event = sample::event(&state, &events_id, SampleInput { event: Some(head), data: input.data }).await?;
     let body = event::body(&event.events_id, &event.object_id, &event.dt, &event.data);
-    let verdict = filter.wants(body.as_bytes());
+    // Of a large event it takes a while.
+    let asking = tokio::task::spawn_blocking(move || (filter.wants(body.as_bytes()), body));
+    let (verdict, body) = asking.await.map_err(|_| Problem::new(Code::Internal, "Baton is stopping."))?;
     Ok(Json(FilterVerdict { wanted: verdict.as_ref().ok().copied(), error: verdict.err(), body: raw(body) }))
 }
