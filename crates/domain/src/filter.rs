@@ -102,7 +102,7 @@ impl Filter {
         context.add_variable_from_value("data", value(data));
         match self.program.execute(&context) {
             Ok(Value::Bool(wanted)) => Ok(wanted),
-            Ok(other) => Err(format!("it gives {}, not true or false", shown(&format!("{other:?}")))),
+            Ok(other) => Err(format!("it gives {}, not true or false", other.type_of())),
             Err(error) => Err(reason(&error)),
         }
     }
@@ -127,6 +127,20 @@ struct Envelope {
 fn reason(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(key) => format!("the event has no '{key}'; has(…) asks whether a field is there"),
+        // The values themselves may be what the log is not to show.
+        ExecutionError::ValuesNotComparable(one, other) | ExecutionError::UnsupportedIndex(one, other) => {
+            format!("{} and {} do not go together", one.type_of(), other.type_of())
+        }
+        ExecutionError::UnsupportedBinaryOperator(operator, one, other) | ExecutionError::Overflow(operator, one, other) => {
+            format!("{operator} cannot be done with {} and {}", one.type_of(), other.type_of())
+        }
+        ExecutionError::NotSupportedAsMethod { method, target } => format!("{} has no {method}", target.type_of()),
+        ExecutionError::UnsupportedTargetType { target: value } | ExecutionError::UnsupportedKeyType(value) => {
+            format!("{} cannot be used there", value.type_of())
+        }
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "it divides by zero".into(),
+        ExecutionError::IndexOutOfBounds(_) => "a list has fewer elements than it is asked for".into(),
+        ExecutionError::DuplicateKey(_) => "a map has the same key twice".into(),
         other => shown(&other.to_string()),
     }
 }

@@ -67,7 +67,11 @@ fn work_that_grows_with_the_square_is_for_small_events() {
 fn what_cannot_be_said_of_an_event_is_an_error_with_a_reason() {
     let reasons = [
         ("data.missing == 1", "the event has no 'missing'; has(…) asks whether a field is there"),
-        ("data.credit", "it gives Int(250), not true or false"),
+        ("data.credit", "it gives int, not true or false"),
+        ("data.owner", "it gives map, not true or false"),
+        ("data.credit / 0 == 1", "divides by zero"),
+        ("data.tags[7] == 'x'", "fewer elements"),
+        ("data.credit + data.owner.name == 1", "cannot be done with int and string"),
         ("data.tags < 1", "no matching overload"),
     ];
     for (text, reason) in reasons {
