@@ -5,14 +5,14 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use baton_runtime::settings::Age;
 use baton_storage::{Audit, StatRow, StorageError};
 use chrono::Utc;
 use serde::Serialize;
 
 use crate::AuditArgs;
-use crate::data_dir::database_url;
+use crate::data_dir::existing_database_url;
 
 /// The balance does not hold, or something has waited for too long.
 const NOT_SOUND: u8 = 1;
@@ -45,13 +45,7 @@ async fn checked(args: &AuditArgs) -> anyhow::Result<bool> {
 async fn look(args: &AuditArgs) -> anyhow::Result<Audit> {
     let url = match &args.database.database_url {
         Some(url) => url.expose().to_owned(),
-        None => {
-            let folder = &args.data_dir.data_dir;
-            if !folder.join("baton.db").is_file() {
-                bail!("there is no database in {} (BATON_DATA_DIR), and BATON_DATABASE_URL is not set", folder.display());
-            }
-            database_url(folder)
-        }
+        None => existing_database_url(&args.data_dir.data_dir)?,
     };
     baton_storage::audit(&url).await.map_err(|error| {
         let hint = match error {

@@ -119,6 +119,17 @@ impl DataDir {
     }
 }
 
+/// The embedded database of a folder, which has to be there.
+///
+/// # Errors
+/// When it is not: a folder that was mistyped is not made.
+pub(crate) fn existing_database_url(data_dir: &Path) -> anyhow::Result<String> {
+    if !data_dir.join(DATABASE).is_file() {
+        bail!("there is no database in {} (BATON_DATA_DIR), and BATON_DATABASE_URL is not set", data_dir.display());
+    }
+    Ok(database_url(data_dir))
+}
+
 /// The embedded database of a folder.
 pub(crate) fn database_url(data_dir: &Path) -> String {
     format!("sqlite:{}", data_dir.join(DATABASE).display())

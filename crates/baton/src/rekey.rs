@@ -6,7 +6,7 @@ use baton_runtime::telemetry;
 use baton_storage::{Resealed, StorageError, Store, StoreSettings, Vault};
 
 use crate::RekeyArgs;
-use crate::data_dir::{DataDir, database_url};
+use crate::data_dir::{DataDir, existing_database_url};
 
 /// One connection writes, one may be pinged.
 const CONNECTIONS: u32 = 2;
@@ -47,7 +47,7 @@ async fn embedded(args: &RekeyArgs) -> anyhow::Result<Resealed> {
             args.data_dir.data_dir.display()
         );
     }
-    let url = database_url(&args.data_dir.data_dir);
+    let url = existing_database_url(&args.data_dir.data_dir)?;
     let folder = DataDir::open(&args.data_dir.data_dir)?;
     let present = Secret::new(folder.secret_key()?);
     let vault = baton_handler_cache::vault(&folder.new_secret_key()?, &[present])?;

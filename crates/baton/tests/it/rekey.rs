@@ -37,6 +37,9 @@ async fn the_embedded_default_makes_a_new_key() {
     let rekey = || Program::named("baton").args(["rekey"]).env("BATON_DATA_DIR", &data).run(SOON);
 
     // Not beside a process that has the old key in memory.
+    let elsewhere = data.join("mistyped");
+    let mistyped = Program::named("baton").args(["rekey"]).env("BATON_DATA_DIR", &elsewhere).run(SOON).await;
+    assert!(mistyped.stderr.contains("there is no database") && !elsewhere.exists(), "{}", mistyped.stderr);
     let refused = rekey().await;
     assert!(!refused.status.success() && refused.stderr.contains("another baton process"), "{}", refused.stderr);
 
