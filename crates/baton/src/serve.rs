@@ -6,9 +6,8 @@ use baton_cache_manager::CacheManager;
 use baton_cleaner::{Cleaner, CleanerSettings};
 use baton_dispatcher::call::{Caller, CallerSettings};
 use baton_dispatcher::{Dispatcher, DispatcherSettings};
-use baton_domain::address::AddressPolicy;
 use baton_handler_cache::{HandlerCache, Installation, RedisSettings};
-use baton_runtime::settings::{Secret, TargetArgs, required};
+use baton_runtime::settings::{Secret, required};
 use baton_runtime::{ops, shutdown, telemetry};
 use baton_storage::{Store, StoreSettings};
 use tokio_util::sync::CancellationToken;
@@ -93,19 +92,11 @@ fn admin_token(args: &ServeArgs, folder: Option<&DataDir>) -> anyhow::Result<Str
 }
 
 fn caller(args: &ServeArgs, folder: Option<&DataDir>) -> anyhow::Result<Caller> {
-    let TargetArgs { script_root, allow_targets, scripts_max, scripts } = &args.targets;
-    let script_root = match (script_root, folder) {
-        (Some(root), _) => Some(root.clone()),
-        (None, Some(folder)) => Some(folder.script_root()?),
-        (None, None) => None,
-    };
-    Ok(Caller::new(CallerSettings {
-        policy: AddressPolicy::new(allow_targets.0.iter().copied(), args.listen.listen.ip().is_loopback()),
-        script_root,
-        scripts_max: *scripts_max as usize,
-        confinement: scripts.clone().into(),
-        user_agent: concat!("Baton/", env!("CARGO_PKG_VERSION")).into(),
-    })?)
+    let mut targets = args.targets.clone();
+    if let (None, Some(folder)) = (&targets.script_root, folder) {
+        targets.script_root = Some(folder.script_root()?);
+    }
+    Ok(Caller::new(CallerSettings::of(targets, args.listen.listen))?)
 }
 
 /// Opens the installation: the embedded one migrates itself and makes its own key, one on PostgreSQL waits for both.

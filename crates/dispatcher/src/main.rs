@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use baton_dispatcher::call::{Caller, CallerSettings};
 use baton_dispatcher::{Dispatcher, DispatcherSettings};
-use baton_domain::address::AddressPolicy;
 use baton_handler_cache::InstallationArgs;
 use baton_runtime::settings::{CallsArgs, ListenArgs, LogArgs, NameArgs, TargetArgs};
 use baton_runtime::{metrics, ops, shutdown, telemetry};
@@ -49,20 +48,15 @@ async fn run() -> anyhow::Result<()> {
     }
     telemetry::init(&cli.log)?;
     let stop = shutdown::on_signals()?;
-    let caller = Caller::new(CallerSettings {
-        policy: AddressPolicy::new(cli.targets.allow_targets.0, cli.listen.listen.ip().is_loopback()),
-        script_root: cli.targets.script_root,
-        scripts_max: cli.targets.scripts_max as usize,
-        confinement: cli.targets.scripts.into(),
-        user_agent: concat!("Baton/", env!("CARGO_PKG_VERSION")).into(),
-    })?;
+    let scripts_max = cli.targets.scripts_max as usize;
+    let caller = Caller::new(CallerSettings::of(cli.targets, cli.listen.listen))?;
     let installation = cli.installation.open(&stop).await?;
     let listener = ops::bind(cli.listen.listen).await?;
     let settings = DispatcherSettings {
         name: cli.name.or_host(),
         calls_max: cli.calls.calls_max as usize,
         handler_calls_max: cli.calls.handler_calls_max as usize,
-        scripts_max: cli.targets.scripts_max as usize,
+        scripts_max,
         events_in_memory: cli.calls.events_in_memory as usize,
         alone: false,
     };

@@ -2,7 +2,6 @@
 
 use baton_api::{ApiParts, Appender, JobWorker};
 use baton_dispatcher::call::{Caller, CallerSettings};
-use baton_domain::address::AddressPolicy;
 use baton_handler_cache::{Installation, InstallationArgs};
 use baton_runtime::settings::{AdminArgs, BacklogArgs, CleanEveryArgs, ListenArgs, LogArgs, TargetArgs, required};
 use baton_runtime::{ops, shutdown, telemetry};
@@ -62,13 +61,7 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     let stop = shutdown::on_signals()?;
     let admin_token =
         required(cli.admin.admin_token, "BATON_ADMIN_TOKEN", "it is what clients of the API prove themselves with")?;
-    let caller = Caller::new(CallerSettings {
-        policy: AddressPolicy::new(cli.targets.allow_targets.0, cli.listen.listen.ip().is_loopback()),
-        script_root: cli.targets.script_root,
-        scripts_max: cli.targets.scripts_max as usize,
-        confinement: cli.targets.scripts.into(),
-        user_agent: concat!("Baton/", env!("CARGO_PKG_VERSION")).into(),
-    })?;
+    let caller = Caller::new(CallerSettings::of(cli.targets, cli.listen.listen))?;
     let Installation { store, cache, vault } = cli.installation.open(&stop).await?;
     let listener = ops::bind(cli.listen.listen).await?;
     let counting = store.clone();

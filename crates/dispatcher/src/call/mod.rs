@@ -24,12 +24,14 @@ mod target;
 mod tls;
 mod wire;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use baton_domain::address::AddressPolicy;
 use baton_domain::connection::{Auth, Tls};
 use baton_domain::{EventId, FieldErrors, GenerationNumber, HandlerId, ObjectId, Outcome, Response, Task, Verdict};
+use baton_runtime::settings::TargetArgs;
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use tokio::time::Instant;
@@ -60,6 +62,21 @@ pub struct CallerSettings {
     pub confinement: Confinement,
     /// The header `user-agent` of every request.
     pub user_agent: String,
+}
+
+impl CallerSettings {
+    /// Those of a program: where it listens on loopback only, handlers may be on loopback too.
+    #[must_use]
+    pub fn of(targets: TargetArgs, listen: SocketAddr) -> Self {
+        let TargetArgs { script_root, allow_targets, scripts_max, scripts } = targets;
+        Self {
+            policy: AddressPolicy::new(allow_targets.0, listen.ip().is_loopback()),
+            script_root,
+            scripts_max: scripts_max as usize,
+            confinement: scripts.into(),
+            user_agent: concat!("Baton/", env!("CARGO_PKG_VERSION")).into(),
+        }
+    }
 }
 
 /// Everything a call needs; built once per process, cheap to clone.
