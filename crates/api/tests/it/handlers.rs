@@ -236,6 +236,13 @@ on_both! {
         assert_eq!((call.header("x-key"), call.header("baton-test"), call.attempt), (Some("k"), Some("1"), Some(1)));
         assert!(call.header("webhook-signature").is_some_and(|signature| signature.starts_with("v1,")));
         assert_eq!((&call.json()["event"]["object_id"], &call.json()["data"]["id"]), (&json!(4107), &json!(4107)));
+        // What is shown as sent is what came, but for what nobody is to see.
+        let sent = &execution["request"];
+        assert_eq!((&sent["task"]["url"], &sent["body"]), (&json!(receiver.url("/crm")), &call.json()));
+        for name in ["webhook-id", "webhook-timestamp", "content-type", "baton-handler", "baton-attempt", "baton-generation", "baton-test"] {
+            assert_eq!(sent["headers"][name].as_str(), call.header(name), "{name}");
+        }
+        assert_eq!((&sent["headers"]["x-key"], &sent["headers"]["webhook-signature"]), (&json!("••••"), &json!("••••")));
         let body = json!({"event": {"object_id": "x-1", "dt": "2026-03-04T09:15:27Z"}, "data": {"n": 1.50}});
         app.post(&path, &body).await.ok();
         assert_eq!(receiver.calls_at("/crm")[1].json(), json!({"event": {"dt": "2026-03-04T09:15:27Z", "events_id": "clients.create", "object_id": "x-1"}, "data": {"n": 1.50}}));

@@ -72,6 +72,7 @@ mod tests {
         let markup = boxed(&quotes, Some("/whole")).into_string();
         assert!(markup.len() < MARKUP_MAX + 400, "{}", markup.len());
         assert!(markup.contains("of 64 KiB") && markup.contains(r#"href="/whole""#), "{}", &markup[markup.len() - 200..]);
+        assert_eq!(boxed("no <json>", None).into_string(), r#"<pre class="json" tabindex="0">no &lt;json&gt;</pre>"#);
         assert!(!boxed("{}", Some("/whole")).into_string().contains("/whole"));
     }
 }

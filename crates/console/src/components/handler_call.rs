@@ -44,8 +44,8 @@ pub(crate) enum Called {
 
 /// Where the whole texts of an execution are.
 pub(crate) trait Whole {
-    /// The address of a part: `sent`, `body`, `stdout`, `stderr`.
-    fn of(&self, part: &str) -> String;
+    /// The address of a part: `sent`, `body`, `stdout`, `stderr`; `None` where it is not kept.
+    fn of(&self, part: &str) -> Option<String>;
 }
 
 impl Called {
@@ -81,13 +81,13 @@ impl Answer {
             Self::Http { headers, body, truncated, .. } => html! {
                 @if !headers.is_empty() { h3 { "Headers" } (lines(headers)) }
                 h3 { "Body" }
-                @if body.is_empty() { p.cut { "It is empty." } } @else { (cut::boxed(body, Some(&whole.of("body")))) }
+                @if body.is_empty() { p.cut { "It is empty." } } @else { (cut::boxed(body, whole.of("body").as_deref())) }
                 (cut(*truncated))
             },
             Self::Script { stdout, stderr, truncated, .. } => html! {
                 @for (part, title, text) in [("stdout", "Standard output", stdout), ("stderr", "Standard error", stderr)] {
                     h3 { (title) }
-                    @if text.is_empty() { p.cut { "It is empty." } } @else { (cut::boxed(text, Some(&whole.of(part)))) }
+                    @if text.is_empty() { p.cut { "It is empty." } } @else { (cut::boxed(text, whole.of(part).as_deref())) }
                 }
                 (cut(*truncated))
             },
@@ -106,7 +106,7 @@ impl Sent {
             h3 { (of) }
             (lines(&self.headers))
             h3 { (body) }
-            (cut::boxed(self.body.get(), Some(&whole.of("sent"))))
+            (cut::boxed(self.body.get(), whole.of("sent").as_deref()))
         }
     }
 
@@ -137,8 +137,8 @@ mod tests {
     struct Nowhere;
 
     impl Whole for Nowhere {
-        fn of(&self, part: &str) -> String {
-            format!("/{part}")
+        fn of(&self, part: &str) -> Option<String> {
+            Some(format!("/{part}"))
         }
     }
 

@@ -1,16 +1,10 @@
-//! JSON, indented, with its words coloured.
+//! JSON, indented.
 
-use maud::{Markup, html};
 use serde_json::ser;
 use serde_json::value::RawValue;
 
 /// How deep JSON is indented.
 const DEPTH_MAX: usize = 64;
-
-/// A text: where it is JSON, indented, else as it is.
-pub(crate) fn text(text: &str) -> Markup {
-    html! { pre.json tabindex="0" { (indented(text)) } }
-}
 
 /// JSON with spaces between its tokens, which stay as they were written: nothing is shown that was not said. What is no JSON stays as it is.
 pub(crate) fn indented(text: &str) -> String {
@@ -89,6 +83,6 @@ mod tests {
         assert_eq!(shown, "{\n  \"b\": 1.50,\n  \"a\": [\n    1e3,\n    {}\n  ],\n  \"b\": \"\\u00e9<\"\n}");
         let deep = format!("{}{}", "[".repeat(30_000), "]".repeat(30_000));
         assert_eq!(indented(&deep).matches('[').count(), 30_000);
-        assert_eq!(text("no <json>").into_string(), r#"<pre class="json" tabindex="0">no &lt;json&gt;</pre>"#);
+        assert_eq!(indented("no <json>"), "no <json>");
     }
 }

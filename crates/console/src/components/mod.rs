@@ -16,6 +16,8 @@ pub(crate) mod log_search;
 pub(crate) mod pager;
 pub(crate) mod query;
 pub(crate) mod refusal;
+pub(crate) mod restart;
+pub(crate) mod sample;
 pub(crate) mod search;
 pub(crate) mod status;
 pub(crate) mod time;

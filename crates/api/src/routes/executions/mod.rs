@@ -11,6 +11,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::sent::Sent;
 pub(crate) use self::shape::Execution;
 use self::shape::ExecutionPage;
 use crate::problem::Problem;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use baton_dispatcher::call::{Call, shown};
+use baton_domain::handler::HandlerSpec;
 use baton_domain::mask::mask_json;
 use baton_domain::{CallStatus, Execution, event};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
@@ -28,6 +30,21 @@ pub(crate) struct Sent {
     body: Box<RawValue>,
 }
 
+impl Sent {
+    /// What a call that begins at `at` sends, its body given with credentials masked.
+    pub(crate) fn of(handler: &HandlerSpec, call: &Call<'_>, at: DateTime<Utc>, body: Box<RawValue>) -> Self {
+        Self { task: (&handler.task).into(), headers: shown(handler, call, at).into_iter().collect(), body }
+    }
+
+    /// The same with another header, where there are any.
+    pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
+        if matches!(self.task, Task::Http(_)) {
+            self.headers.insert(name.to_owned(), value.to_owned());
+        }
+        self
+    }
+}
+
 /// What was sent; `None` for what was skipped, and where event or generation are not kept any more.
 ///
 /// # Errors
@@ -49,7 +66,6 @@ pub(super) async fn sent(state: &ApiState, execution: &Execution) -> Result<Opti
         // What is shown beside the body does not depend on it.
         body: Vec::new().into(),
     };
-    let headers = shown(handler, &call, execution.started_at).into_iter().collect();
     let body = raw(event::body(&event.events_id, &event.object_id, &event.dt, &mask_json(&event.data)));
-    Ok(Some(Sent { task: (&handler.task).into(), headers, body }))
+    Ok(Some(Sent::of(handler, &call, execution.started_at, body)))
 }

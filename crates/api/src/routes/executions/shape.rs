@@ -115,7 +115,7 @@ pub(crate) struct Execution {
     retry_at: Option<DateTime<Utc>>,
     /// True for a test call, which is not kept in the log.
     test: bool,
-    /// What was sent. Only where one execution is asked for, and event and generation are still kept.
+    /// What was sent. Of a test call, and where one execution is asked for whose event and generation are still kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     request: Option<Sent>,
@@ -152,7 +152,7 @@ impl From<Stored> for Execution {
 
 impl Execution {
     /// The execution in full.
-    pub(super) fn with(self, request: Option<Sent>) -> Self {
+    pub(crate) fn with(self, request: Option<Sent>) -> Self {
         Self { request, ..self }
     }
 

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use baton_dispatcher::call::{Call, Opened, Target};
 use baton_domain::handler::HandlerSpec;
+use baton_domain::mask::mask_json;
 use baton_domain::{CallStatus, EventId, Execution as Frame, ExecutionId, GenerationNumber, HandlerId, Outcome, Seq, Verdict};
 use baton_domain::{NewEvent, event};
 use baton_storage::Vault;
@@ -11,9 +12,10 @@ use chrono::{DateTime, Utc};
 
 use super::TAG;
 use crate::problem::{Code, Problem};
+use crate::raw::raw;
 use crate::request::{Id, NoParams, OptionalBody, QueryString, no_such};
 use crate::routes::events::sample::{self, SampleInput};
-use crate::routes::executions::Execution;
+use crate::routes::executions::{Execution, Sent};
 use crate::state::ApiState;
 
 /// What tells a receiver that a call is a test.
@@ -23,7 +25,8 @@ const RETRY_SECONDS: u32 = 5;
 
 /// Calls the saved handler once with a sample event.
 ///
-/// The call is made at once, under no lane, without a retry, whatever the handler's filter and limits say, and is not kept in the log. It carries the header `baton-test: 1`.
+/// The call is made at once, under no lane, without a retry, whatever the handler's filter and limits say, and is not kept in the log. It
+/// carries the header `baton-test: 1`.
 #[utoipa::path(post, path = "/v1/handlers/{id}/test", tag = TAG, request_body(content = Option<SampleInput>, description = "The event; a built-in sample without"),
     params(("id" = i64, Path, description = "The handler's id")),
     responses((status = 200, body = Execution, description = "How it went; `status` says whether the handler did it")))]
@@ -39,17 +42,24 @@ pub(super) async fn test_handler(
         return Err(Problem::new(Code::Overloaded, "Too many test calls run already; try again.").retry_after(RETRY_SECONDS));
     };
     let generation = state.cache.live().map(|live| live.number);
-    let outcome = call(&state, &saved.spec, &event, generation).await;
-    Ok(Json(Execution::of_test(frame(&saved.spec, event, generation), generation.map(|number| number.0), outcome)))
+    let (outcome, sent) = call(&state, &saved.spec, &event, generation).await;
+    let execution = Execution::of_test(frame(&saved.spec, event, generation), generation.map(|number| number.0), outcome);
+    Ok(Json(execution.with(sent)))
 }
 
-async fn call(state: &ApiState, handler: &HandlerSpec, event: &NewEvent, generation: Option<GenerationNumber>) -> Outcome {
+/// How it went, and what was sent; nothing of a handler that no call can be made of.
+async fn call(
+    state: &ApiState,
+    handler: &HandlerSpec,
+    event: &NewEvent,
+    generation: Option<GenerationNumber>,
+) -> (Outcome, Option<Sent>) {
     let started_at = Utc::now();
     let target = match target(handler, &state.vault) {
         Ok(target) => target,
-        Err(reason) => return failed(reason, started_at),
+        Err(reason) => return (failed(reason, started_at), None),
     };
-    let body = event::body(&event.events_id, &event.object_id, &event.dt, &event.data);
+    let body = |data: &str| event::body(&event.events_id, &event.object_id, &event.dt, data);
     let call = Call {
         event_id: event.id,
         events_id: &event.events_id,
@@ -58,9 +68,11 @@ async fn call(state: &ApiState, handler: &HandlerSpec, event: &NewEvent, generat
         // A receiver sees 0 where there is no generation yet.
         generation: generation.unwrap_or(GenerationNumber(0)),
         attempt: 1,
-        body: body.into(),
+        body: body(&event.data).into(),
     };
-    state.caller.call(&target, &call).await
+    let outcome = state.caller.call(&target, &call).await;
+    let sent = Sent::of(handler, &call, outcome.started_at, raw(body(&mask_json(&event.data)))).with_header(TEST_HEADER, "1");
+    (outcome, Some(sent))
 }
 
 /// The handler ready to be called, its secrets opened.

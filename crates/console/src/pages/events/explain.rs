@@ -13,7 +13,7 @@ use crate::components::cut::short;
 use crate::components::event_types::EventTypes;
 use crate::components::field::{Errors, Text, described, field};
 use crate::components::handler_call::Called;
-use crate::components::json;
+use crate::components::sample;
 use crate::failure::Failure;
 use crate::form::{self, Form};
 use crate::layout::{Section, Shell};
@@ -65,17 +65,6 @@ struct NotLive {
     reason: String,
 }
 
-#[derive(Deserialize)]
-struct Sample {
-    event: SampleHead,
-    data: Box<RawValue>,
-}
-
-#[derive(Deserialize)]
-struct SampleHead {
-    object_id: Box<RawValue>,
-}
-
 #[derive(Serialize)]
 struct Request {
     event: Head,
@@ -124,24 +113,17 @@ async fn sampled(api: &ApiClient, typed: Typed) -> Result<Typed, Failure> {
     if !is_id {
         return Ok(typed);
     }
-    match api.get::<Sample>(&format!("/v1/event-types/{}/sample", typed.events_id)).await {
-        Ok(Sample { event, data }) => {
-            Ok(Typed { object_id: event.object_id.get().to_owned(), data: json::indented(data.get()), ..typed })
-        }
-        Err(error) if error.is("not_found") => Ok(typed),
-        Err(error) => Err(error.into()),
-    }
+    Ok(match sample::read(api, &typed.events_id).await? {
+        Some((object_id, data)) => Typed { object_id, data, ..typed },
+        None => typed,
+    })
 }
 
-/// What is asked for what was typed. An object's id that is no JSON is taken as a text.
+/// What is asked for what was typed.
 fn request(typed: &Typed) -> Result<Request, FieldError> {
     let wrong = |field: &str, message: String| FieldError { field: field.into(), message };
-    let object_id = typed.object_id.trim();
-    let object_id = RawValue::from_string(object_id.to_owned())
-        .or_else(|_| serde_json::value::to_raw_value(object_id))
-        .map_err(|error| wrong("event.object_id", error.to_string()))?;
-    let data = if typed.data.trim().is_empty() { "{}" } else { typed.data.trim() };
-    let data = RawValue::from_string(data.to_owned()).map_err(|error| wrong("data", format!("is no JSON: {error}")))?;
+    let object_id = sample::object_id(&typed.object_id).map_err(|error| wrong("event.object_id", error.to_string()))?;
+    let data = sample::data(&typed.data).map_err(|error| wrong("data", format!("is no JSON: {error}")))?;
     Ok(Request { event: Head { events_id: typed.events_id.trim().to_owned(), object_id }, data })
 }
 

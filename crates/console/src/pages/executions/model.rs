@@ -43,7 +43,7 @@ impl<R> Execution<R> {
 }
 
 impl<R> Whole for Execution<R> {
-    fn of(&self, part: &str) -> String {
-        format!("{PATH}/{}/{part}", self.id)
+    fn of(&self, part: &str) -> Option<String> {
+        Some(format!("{PATH}/{}/{part}", self.id))
     }
 }

@@ -8,28 +8,17 @@ use serde_json::json;
 
 use super::PATH;
 use crate::client::ApiError;
-use crate::components::changes::Changes;
 use crate::components::id::Id;
+use crate::components::restart::{self, Restart, WAIT, under_way};
 use crate::components::time;
 use crate::flash::Flash;
 use crate::form::Form;
-use crate::layout::{Cache, count};
+use crate::layout::Cache;
 use crate::state::Console;
-
-/// How many seconds the page waits for a run.
-const WAIT: u32 = 30;
 
 /// A form without fields of its own.
 #[derive(Deserialize)]
 pub(super) struct Nothing {}
-
-/// What a restart did. While it has not ended, the API says only that it is asked for.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Restart {
-    Done { generation: i64, handlers: usize, changes: Changes, took_ms: i64 },
-    UnderWay { status: String },
-}
 
 /// What the Cleaner removed, or how far it has come.
 #[derive(Deserialize)]
@@ -42,7 +31,7 @@ enum Clean {
 /// `POST /console/scheduler/restart`
 pub(super) async fn restart(State(console): State<Console>, Form(Nothing {}): Form<Nothing>) -> Response {
     let done = console.api.order::<Restart>(&format!("/v1/services/cache-manager/restart?wait={WAIT}"), None).await;
-    restarted(done).and_go(&console.key, PATH)
+    restart::said(done).and_go(&console.key, PATH)
 }
 
 /// The generation that was live when the operator was asked.
@@ -64,26 +53,9 @@ pub(super) async fn roll_back(State(console): State<Console>, Id(to): Id, Form(s
         Ok(_) => {
             let path = format!("/v1/cache/rollback?wait={WAIT}");
             let done = console.api.send::<Restart>(Method::POST, &path, None, &json!({"generation": to})).await;
-            restarted(done).and_go(&console.key, PATH)
+            restart::said(done).and_go(&console.key, PATH)
         }
     }
-}
-
-fn restarted(done: Result<Restart, ApiError>) -> Flash {
-    match done {
-        Ok(Restart::Done { generation, handlers, changes, took_ms }) => Flash::good(format!(
-            "Generation {generation} is live with {}: {}. It took {}.",
-            count(handlers, "handler"),
-            changes.summary(),
-            time::took(took_ms)
-        )),
-        Ok(Restart::UnderWay { status }) => Flash::good(under_way(&status)),
-        Err(error) => Flash::bad(error.to_string()),
-    }
-}
-
-fn under_way(status: &str) -> String {
-    format!("The run is {status}; it did not end within {WAIT} s. This page says when it has.")
 }
 
 /// `POST /console/scheduler/clean`
