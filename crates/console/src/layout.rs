@@ -1,5 +1,7 @@
 //! What is around every page: head, navigation, and what is live at the foot of it.
 
+use std::collections::BTreeMap;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -50,6 +52,8 @@ pub(crate) struct Shell {
     /// The live generation, as the API has it now.
     pub(crate) cache: Cache,
     dispatchers: usize,
+    /// Handlers whose circuit breaker a dispatcher holds open, with the instant of the first.
+    pub(crate) breakers: BTreeMap<i64, DateTime<Utc>>,
     open_events: u64,
 }
 
@@ -72,6 +76,13 @@ struct Service {
 #[derive(Deserialize)]
 struct Instance {
     alive: bool,
+    breakers: Vec<Breaker>,
+}
+
+#[derive(Deserialize)]
+struct Breaker {
+    handler_id: i64,
+    since: DateTime<Utc>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +107,7 @@ impl FromRequestParts<Console> for Shell {
         .await;
         let (services, stats) = (services?.items, stats?);
         let dispatchers = services.iter().filter(|service| service.name == "dispatcher").flat_map(|service| &service.instances);
+        let alive: Vec<_> = dispatchers.filter(|instance| instance.alive).collect();
         Ok(Self {
             flash: Flash::left(&jar),
             console: console.clone(),
@@ -103,10 +115,20 @@ impl FromRequestParts<Console> for Shell {
             jar,
             uri,
             cache: cache?,
-            dispatchers: dispatchers.filter(|instance| instance.alive).count(),
+            dispatchers: alive.len(),
+            breakers: open_breakers(alive.iter().flat_map(|instance| &instance.breakers)),
             open_events: stats.pending + stats.retrying,
         })
     }
+}
+
+fn open_breakers<'a>(told: impl Iterator<Item = &'a Breaker>) -> BTreeMap<i64, DateTime<Utc>> {
+    let mut open = BTreeMap::new();
+    for Breaker { handler_id, since } in told {
+        let first = open.entry(*handler_id).or_insert(*since);
+        *first = (*since).min(*first);
+    }
+    open
 }
 
 impl Shell {

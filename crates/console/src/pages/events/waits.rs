@@ -1,6 +1,6 @@
 //! What a delivery waits for that has not been tried.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use crate::client::{ApiClient, Paged, Result};
 use crate::components::cut::short;
 use crate::components::instant::for_api;
 use crate::components::query;
+use crate::layout::Shell;
 
 /// How many earlier events are looked into.
 const LOOKED_INTO_MAX: usize = 4;
@@ -36,6 +37,8 @@ pub(super) struct Around {
     ahead: HashMap<String, (Uuid, String)>,
     /// Whether anything calls handlers at all.
     has_dispatcher: bool,
+    /// Handlers whose circuit breaker is open.
+    failing: BTreeSet<i64>,
 }
 
 /// What a delivery waits for.
@@ -49,6 +52,8 @@ pub(super) enum Wait {
     Paused(&'static str),
     /// An earlier event of its object in its lane.
     Lane(Uuid, String),
+    /// Its handler keeps failing and is held.
+    Breaker,
     /// Nobody is there to call it.
     NoDispatcher,
     /// Nothing that can be seen from here.
@@ -60,7 +65,7 @@ impl Around {
     ///
     /// # Errors
     /// What the API refuses with.
-    pub(super) async fn of(api: &ApiClient, event: &Event, has_dispatcher: bool) -> Result<Self> {
+    pub(super) async fn of(api: &ApiClient, event: &Event, shell: &Shell) -> Result<Self> {
         let pauses: Paged<Pause> = api.get("/v1/pauses").await?;
         let object = super::model::plain(event.object_id.get());
         let received = for_api(&event.received_at.to_rfc3339());
@@ -79,7 +84,8 @@ impl Around {
                 }
             }
         }
-        Ok(Self { pauses: pauses.items, ahead, has_dispatcher })
+        let failing = shell.breakers.keys().copied().collect();
+        Ok(Self { pauses: pauses.items, ahead, has_dispatcher: shell.has_dispatcher(), failing })
     }
 
     fn pause(&self, events_id: &str, handler_id: i64) -> Option<&'static str> {
@@ -106,12 +112,16 @@ impl Around {
         if let Some((event, handler)) = delivery.lane.as_ref().and_then(|lane| self.ahead.get(lane)) {
             return Wait::Lane(*event, handler.clone());
         }
+        if self.failing.contains(&delivery.handler_id) {
+            return Wait::Breaker;
+        }
         if !self.has_dispatcher {
             return Wait::NoDispatcher;
         }
         // One that is held itself does not hold up others.
         let is_held = |other: &Delivery| {
             self.pause(events_id, other.handler_id).is_some()
+                || self.failing.contains(&other.handler_id)
                 || other.lane.as_ref().is_some_and(|lane| self.ahead.contains_key(lane))
         };
         match before.iter().find(|other| !other.state.has_ended() && other.attempts == 0 && !is_held(other)) {
@@ -131,6 +141,7 @@ impl Wait {
             Self::Lane(event, name) => html! {
                 "its lane is held by " a.inline href={ (PATH) "/" (event) } { "an earlier event" } " of this object, at " b { (short(name, NAME_MAX)) }
             },
+            Self::Breaker => html! { "its handler keeps failing: one probe at a time goes out, the others are held" },
             Self::NoDispatcher => html! { "no dispatcher is running" },
             Self::Turn => html! { "for its turn" },
         }
@@ -171,6 +182,9 @@ mod tests {
         assert_eq!(wait(&free, &delivery(1, "waiting", 0, "continue")), Wait::Try("h1".into()));
         assert_eq!(wait(&free, &delivery(1, "dead", 3, "wait")), Wait::Turn);
         assert_eq!(wait(&Around::default(), &delivery(1, "succeeded", 1, "continue")), Wait::NoDispatcher);
+        let failing = |handler| Around { failing: BTreeSet::from([handler]), has_dispatcher: true, ..Around::default() };
+        assert_eq!(wait(&failing(2), &delivery(1, "succeeded", 1, "continue")), Wait::Breaker);
+        assert_eq!(wait(&failing(1), &delivery(1, "waiting", 0, "continue")), Wait::Turn);
         let id = Uuid::nil();
         let held = |lane: &str| Around {
             ahead: HashMap::from([(lane.to_owned(), (id, "h9".to_owned()))]),

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use crate::client::{ApiClient, ApiError, Paged};
+use crate::client::ApiClient;
 use crate::components::cut::short;
 use crate::components::time;
 
@@ -14,24 +14,6 @@ use crate::components::time;
 const SHOWN: usize = 8;
 /// How much of a name a row shows, in characters.
 const NAME_MAX: usize = 80;
-
-/// A service of `GET /v1/services`, as far as its breakers go.
-#[derive(Deserialize)]
-struct Service {
-    instances: Vec<Instance>,
-}
-
-#[derive(Deserialize)]
-struct Instance {
-    alive: bool,
-    breakers: Vec<Breaker>,
-}
-
-#[derive(Deserialize)]
-struct Breaker {
-    handler_id: i64,
-    since: DateTime<Utc>,
-}
 
 #[derive(Deserialize)]
 struct Named {
@@ -45,19 +27,9 @@ pub(super) struct Open {
     since: DateTime<Utc>,
 }
 
-/// The open breakers, the oldest first, and how many there are beyond those.
-///
-/// # Errors
-/// What the API refuses with.
-pub(super) async fn read(api: &ApiClient) -> Result<(Vec<Open>, usize), ApiError> {
-    let services: Paged<Service> = api.get("/v1/services").await?;
-    let alive = services.items.into_iter().flat_map(|service| service.instances).filter(|instance| instance.alive);
-    let mut since = BTreeMap::new();
-    for Breaker { handler_id, since: opened } in alive.flat_map(|instance| instance.breakers) {
-        let first = since.entry(handler_id).or_insert(opened);
-        *first = opened.min(*first);
-    }
-    let mut all: Vec<_> = since.into_iter().collect();
+/// The open breakers with the names of their handlers, the oldest first, and how many there are beyond those.
+pub(super) async fn named(api: &ApiClient, since: &BTreeMap<i64, DateTime<Utc>>) -> (Vec<Open>, usize) {
+    let mut all: Vec<_> = since.iter().map(|(handler, since)| (*handler, *since)).collect();
     all.sort_by_key(|(_, since)| *since);
     let more = all.len().saturating_sub(SHOWN);
     let mut open = Vec::new();
@@ -67,7 +39,7 @@ pub(super) async fn read(api: &ApiClient) -> Result<(Vec<Open>, usize), ApiError
         let name = named.map_or_else(|_| format!("handler {handler_id}"), |named| named.name);
         open.push(Open { handler_id, name, since });
     }
-    Ok((open, more))
+    (open, more)
 }
 
 /// Says which they are; nothing where there is none.
