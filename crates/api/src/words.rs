@@ -99,10 +99,25 @@ impl TaskType {
     }
 }
 
+/// What can be shown beside a handler. `last_execution`: its newest execution, in short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HandlerWith {
+    LastExecution,
+}
+
+impl HandlerWith {
+    /// What this word asks for.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        (word == "last_execution").then_some(Self::LastExecution)
+    }
+}
+
 /// The words of an enum of the domain, for messages.
 pub(crate) mod list {
     pub(crate) const HANDLER_STATUS: &[&str] = &["enabled", "disabled", "archived"];
     pub(crate) const EVENT_STATUS: &[&str] = &["pending", "retrying", "delivered", "failed", "unmatched"];
     pub(crate) const EXECUTION_STATUS: &[&str] = &["success", "fail", "skipped"];
     pub(crate) const TASK_TYPE: &[&str] = &["http", "script"];
+    pub(crate) const HANDLER_WITH: &[&str] = &["last_execution"];
 }

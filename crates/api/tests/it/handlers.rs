@@ -218,6 +218,53 @@ on_both! {
 }
 
 on_both! {
+    async fn the_last_execution_is_shown_where_it_is_asked_for(app) {
+        let receiver = Receiver::start().await;
+        receiver.script("/bad", |_| Said::status(503).body("busy"));
+        let retry = json!({"max_attempts": 9, "first_delay_ms": 600_000, "max_delay_ms": 600_000});
+        let good = app.handler(&receiver.url("/good"), json!({"priority": 1})).await;
+        let bad = app.handler(&receiver.url("/bad"), json!({"priority": 2, "retry": retry})).await;
+        app.handler(&receiver.url("/never"), json!({"priority": 3, "event": "clients.delete"})).await;
+        app.restart().await;
+        app.dispatch();
+        for object in [1, 2] {
+            let id = app.publish("clients.create", json!(object)).await;
+            app.event_that_is(&id, "retrying").await;
+        }
+        let shown = async |query: &str| app.get(&format!("/v1/handlers?{query}")).await.ok()["items"].as_array().unwrap().clone();
+        let plain = shown("").await;
+        assert!(plain.iter().all(|handler| handler.get("last_execution").is_none()), "{plain:?}");
+        let mut with = shown("with=last_execution").await;
+        let of = |handler: &Value| {
+            let id = handler["id"].clone();
+            let app = &app;
+            async move {
+                let newest = app.get(&format!("/v1/executions?handler_id={id}&limit=1")).await.ok()["items"][0].clone();
+                let fields = ["id", "event_id", "status", "attempt", "started_at", "duration_ms", "error", "retry_at"];
+                Value::Object(fields.iter().map(|field| ((*field).to_owned(), newest[field].clone())).collect())
+            }
+        };
+        assert_eq!(with[0]["last_execution"], of(&good).await);
+        assert_eq!((&with[0]["last_execution"]["status"], &with[0]["last_execution"]["error"]), (&json!("success"), &Value::Null));
+        assert_eq!(with[1]["last_execution"], of(&bad).await);
+        assert!(with[1]["last_execution"]["retry_at"].is_string(), "{}", with[1]);
+        assert_eq!(with[2].get("last_execution"), Some(&Value::Null));
+        let path = format!("/v1/handlers/{}", bad["id"]);
+        let one = app.get(&format!("{path}?with=last_execution")).await;
+        assert_eq!((&one.ok(), one.header("etag")), (&with[1], "\"1\""));
+        assert_eq!(app.put(&path, &with[1]).await.ok()["version"], 2, "what was read can be written back");
+        for handler in &mut with {
+            handler.as_object_mut().unwrap().remove("last_execution");
+        }
+        assert_eq!(with, plain);
+        for path in ["/v1/handlers".to_owned(), path] {
+            let answer = app.get(&format!("{path}?with=last_execution&with=body")).await;
+            assert_eq!((answer.refused(), answer.said_of("with")), (vec!["with".into()], "must be one of last_execution".into()));
+        }
+    }
+}
+
+on_both! {
     async fn a_test_call_calls_once_and_stores_nothing(app) {
         let receiver = Receiver::start().await;
         receiver.script("/crm", |_| Said::status(201).header("x-auth-token", "t").body(r#"{"id":1,"password":"p"}"#));

@@ -178,7 +178,7 @@ fn any_handler_is_saved_or_refused_and_what_is_saved_can_be_written_back() {
 #[test]
 fn any_query_is_answered() {
     let name = prop_oneof![
-        4 => prop::sample::select(vec!["q", "event", "status", "priority", "order", "limit", "cursor", "events_id", "object_id", "data", "error", "from", "to", "handler_id", "wait"]).prop_map(str::to_owned),
+        4 => prop::sample::select(vec!["q", "event", "status", "priority", "order", "limit", "cursor", "events_id", "object_id", "data", "error", "from", "to", "handler_id", "wait", "with"]).prop_map(str::to_owned),
         1 => ".{0,6}",
     ];
     let value =

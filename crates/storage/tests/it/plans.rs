@@ -35,6 +35,7 @@ const HOT: &[(&str, &str, &str)] = &[
 const OTHERS: &[(&str, &str, &str)] = &[
     ("EVENT", "uuid", "'00000000-0000-0000-0000-000000000007'"),
     ("EXECUTIONS_OF_EVENT", "uuid", "'00000000-0000-0000-0000-000000000007'"),
+    ("LAST_EXECUTIONS", "bigint[]", "{n}"),
     ("DELIVERIES_OF_EVENT", "uuid", "'00000000-0000-0000-0000-000000000007'"),
     ("DEAD_OF_EVENT", "uuid, bigint", "'00000000-0000-0000-0000-000000000007', 1"),
     ("REPLAYABLE", "bigint[]", "{n}"),

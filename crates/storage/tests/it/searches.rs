@@ -1,7 +1,11 @@
 //! Searching events, executions and dead letters, page by page.
 
-use baton_domain::{CallStatus, EventId, EventStatus, ExecutionId, GenerationNumber, HandlerId, NewEvent, ObjectId};
-use baton_storage::{DeadLetterSearch, DeliveryState, EventSearch, ExecutionSearch, Page, Paged, Record, Result, StorageError};
+use std::collections::HashMap;
+
+use baton_domain::{CallStatus, EventId, EventStatus, Execution, ExecutionId, GenerationNumber, HandlerId, NewEvent, ObjectId};
+use baton_storage::{
+    DeadLetterSearch, DeliveryState, EventSearch, ExecutionSearch, LastExecution, Page, Paged, Record, Result, StorageError,
+};
 
 use crate::fixture::{Fixture, after, delivery, dies, ends, event, execution, id_made_at, now, on_both, page};
 
@@ -10,6 +14,7 @@ on_both!(
     events_by_status,
     executions_by_every_filter,
     executions_of_an_event_are_bounded,
+    the_last_execution_of_each_handler,
     dead_letters_by_every_filter,
     pages_lead_through_equal_instants,
     cursors_of_others_are_refused,
@@ -172,6 +177,33 @@ async fn executions_of_an_event_are_bounded(f: Fixture) {
     assert_eq!(attempts, (1..=1000).collect::<Vec<_>>());
 }
 
+async fn the_last_execution_of_each_handler(f: Fixture) {
+    let owner = f.owner().await;
+    let dispatches = f.dispatches(&[1, 2]).await;
+    let (one, two) = (&dispatches[0], &dispatches[1]);
+    let failed = Execution { retry_at: Some(after(30)), ..execution(one, 2, 1, CallStatus::Fail) };
+    let again = Execution { started_at: after(30), duration_ms: 5, ..execution(one, 2, 2, CallStatus::Success) };
+    let skipped = execution(two, 3, 1, CallStatus::Skipped);
+    // Written in another order than they were made.
+    let executions = vec![again.clone(), failed.clone(), skipped.clone(), execution(two, 4, 1, CallStatus::Success)];
+    let record = Record { executions, ..ends(&dispatches, EventStatus::Delivered) };
+    f.store.record(owner, &record).await.unwrap();
+    let short = |x: &Execution| LastExecution {
+        id: x.id,
+        event_id: x.event_id,
+        attempt: x.attempt,
+        status: x.status,
+        started_at: x.started_at,
+        duration_ms: x.duration_ms,
+        error: x.error.clone(),
+        retry_at: x.retry_at,
+    };
+    let of = async |handlers: &[i64]| f.store.last_executions(handlers.iter().map(|id| HandlerId(*id))).await.unwrap();
+    let expected = HashMap::from([(HandlerId(2), short(&again)), (HandlerId(3), short(&skipped))]);
+    assert_eq!(of(&[1, 2, 3, 99]).await, expected);
+    assert_eq!(of(&[]).await, HashMap::new());
+}
+
 async fn dead_letters_by_every_filter(f: Fixture) {
     let owner = f.owner().await;
     let mut published: Vec<_> = (1..=3).map(event).collect();
@@ -261,7 +293,7 @@ async fn spans_of_time_are_found_whole(f: Fixture) {
     let fed = f.store.load_dispatches(&seqs).await.unwrap();
     let mut record = ends(&fed, EventStatus::Delivered);
     // The id is made when the call has ended, half an hour after it began.
-    record.executions.extend(fed.iter().zip(minutes).map(|(of, m)| baton_domain::Execution {
+    record.executions.extend(fed.iter().zip(minutes).map(|(of, m)| Execution {
         id: ExecutionId(id_made_at(at(m + 30))),
         started_at: at(m),
         ..execution(of, 9, 1, CallStatus::Success)

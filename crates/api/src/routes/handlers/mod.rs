@@ -4,6 +4,7 @@ mod check;
 mod connection;
 mod edit;
 mod filter_test;
+mod last_execution;
 mod live;
 mod patch;
 mod secrets;
@@ -22,6 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::edit::{Edit, edited, remove};
+use self::last_execution::{LastExecutions, WithQuery};
 use self::live::InForce;
 use self::patch::HandlerPatch;
 pub(crate) use self::shape::Task;
@@ -29,7 +31,7 @@ use self::shape::{Handler, HandlerInput, HandlerPage};
 use crate::problem::Problem;
 use crate::request::{Id, IfMatch, NoBody, NoParams, Params, QueryString, Whole, etag, no_such};
 use crate::state::ApiState;
-use crate::words::{HandlerStatus, TaskType, list};
+use crate::words::{HandlerStatus, HandlerWith, TaskType, list};
 
 const TAG: &str = "Handlers";
 
@@ -63,6 +65,10 @@ struct HandlerQuery {
     /// What the list is sorted by, `chain` being event and priority; `-` turns it round.
     #[param(value_type = Option<String>, pattern = "^-?(id|priority|name|event|updated_at|chain)$", default = "priority")]
     order: Option<String>,
+    /// What is shown beside what is saved: `last_execution`.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Vec<HandlerWith>>)]
+    with: Vec<String>,
     /// The most items of a page.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
@@ -93,10 +99,12 @@ async fn list_handlers(
         priority: params.number("priority", query.priority.as_deref(), 1..=65_535).and_then(|p| u16::try_from(p).ok()),
         order: order(&mut params, query.order.as_deref()),
     };
+    let with_last = last_execution::is_asked_for(&mut params, &query.with);
     let (search, page) = params.or((search, page))?;
     let in_force = InForce::now(&state).await?;
     let found = state.store.search_handlers(&search, &page).await?;
-    Ok(Json(HandlerPage::of(found, |handler| Handler::new(&handler, &in_force))))
+    let mut last = LastExecutions::of(&state, with_last, found.items.iter().map(|handler| handler.spec.id)).await?;
+    Ok(Json(HandlerPage::of(found, |handler| last.beside(handler.spec.id, Handler::new(&handler, &in_force)))))
 }
 
 fn order(params: &mut Params, order: Option<&str>) -> HandlerOrder {
@@ -143,16 +151,20 @@ async fn create_handler(
 type Tagged = ([(HeaderName, HeaderValue); 1], Json<Handler>);
 
 /// Shows a handler.
-#[utoipa::path(get, path = "/v1/handlers/{id}", tag = TAG, params(("id" = i64, Path, description = "The handler's id")),
+#[utoipa::path(get, path = "/v1/handlers/{id}", tag = TAG, params(("id" = i64, Path, description = "The handler's id"), WithQuery),
     responses((status = 200, body = Handler, description = "The handler", headers(("ETag" = String, description = "The version, in quotes")))))]
 async fn get_handler(
     State(state): State<ApiState>,
     Id(id): Id<HandlerId>,
-    QueryString(NoParams {}): QueryString<NoParams>,
+    QueryString(query): QueryString<WithQuery>,
 ) -> Result<Tagged, Problem> {
+    let mut params = Params::default();
+    let with_last = last_execution::is_asked_for(&mut params, &query.with);
+    params.or(())?;
     let saved = state.store.handler(id).await?.ok_or_else(|| no_such::<HandlerId>(id))?;
     let in_force = InForce::now(&state).await?;
-    Ok(([(header::ETAG, etag(saved.version))], Json(Handler::new(&saved, &in_force))))
+    let mut last = LastExecutions::of(&state, with_last, [id]).await?;
+    Ok(([(header::ETAG, etag(saved.version))], Json(last.beside(id, Handler::new(&saved, &in_force)))))
 }
 
 /// Replaces a handler. What is left out takes its default; what `GET` gave can be sent back.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::connection::{Auth, Limits, LimitsInput, Tls};
+use super::last_execution::LastExecution;
 use super::live::InForce;
 use crate::page::page;
 use crate::request::optional_object;
@@ -152,6 +153,10 @@ pub(crate) struct Handler {
     live: Liveness,
     /// Whether its deliveries are held by a pause: its own, its event type's, or that of everything.
     paused: bool,
+    /// Its newest execution in short, null where it never ran or its log was removed. Only with `with=last_execution`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<LastExecution>)]
+    last_execution: Option<Option<LastExecution>>,
 }
 
 page! {
@@ -188,12 +193,18 @@ impl Handler {
             updated_at: saved.updated_at,
             live: in_force.liveness(saved),
             paused: in_force.is_paused(saved),
+            last_execution: None,
         }
     }
 
     /// The same with a secret that was just generated.
     pub(crate) fn showing(self, secret: Option<String>) -> Self {
         Self { secret, ..self }
+    }
+
+    /// The same with its last execution, where it has one.
+    pub(super) fn with_last(self, last: Option<LastExecution>) -> Self {
+        Self { last_execution: Some(last), ..self }
     }
 }
 
@@ -286,6 +297,10 @@ pub(crate) struct HandlerInput {
     #[expect(dead_code, reason = "accepted and ignored")]
     #[schema(value_type = Option<bool>, nullable = false, read_only)]
     paused: Option<Value>,
+    /// Given by Baton, ignored.
+    #[expect(dead_code, reason = "accepted and ignored")]
+    #[schema(value_type = Option<LastExecution>, read_only)]
+    last_execution: Option<Value>,
 }
 
 /// A task as it is sent: the fields of every type, so that each error has its place.

@@ -1,14 +1,9 @@
 //! How the last call of each handler of a page went.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
-use futures_util::future;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::model::Handler;
-use crate::client::{ApiClient, Paged, Result};
 use crate::components::time;
 
 /// The last execution of a handler.
@@ -19,20 +14,6 @@ pub(super) struct LastRun {
     duration_ms: i64,
     error: Option<String>,
     retry_at: Option<DateTime<Utc>>,
-}
-
-/// The last executions by handler; those that never ran are left out.
-///
-/// # Errors
-/// What the API refuses with.
-pub(super) async fn of(api: &ApiClient, handlers: &[Handler]) -> Result<HashMap<i64, LastRun>> {
-    let asked = handlers.iter().map(async |handler| {
-        let path = format!("/v1/executions?handler_id={}&limit=1", handler.id);
-        let page: Paged<LastRun> = api.get(&path).await?;
-        Ok(page.items.into_iter().next().map(|run| (handler.id, run)))
-    });
-    let found: Result<Vec<_>> = future::join_all(asked).await.into_iter().collect();
-    Ok(found?.into_iter().flatten().collect())
 }
 
 /// When it was and how it went.

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::model::Handler;
-use super::{PATH, last_runs, pending, table};
+use super::{PATH, pending, table};
 use crate::client::{ApiError, Paged};
 use crate::components::event_types::EventTypes;
 use crate::components::field::{Errors, Text, select};
@@ -53,13 +53,12 @@ pub(super) async fn list(State(console): State<Console>, RawQuery(raw): RawQuery
     let search: Search = form::parse(raw.unwrap_or_default().as_bytes())?;
     let api = &console.api;
     let event_types = EventTypes::read(api).await?;
-    let path = search.at("/v1/handlers", &search.cursor, &[("order", "chain"), ("limit", PAGE)]);
+    let path = search.at("/v1/handlers", &search.cursor, &[("order", "chain"), ("with", "last_execution"), ("limit", PAGE)]);
     let (page, errors) = match api.get::<Paged<Handler>>(&path).await {
         Ok(page) => (page, Errors::default()),
         Err(error) if !error.fields().is_empty() => (Paged { items: Vec::new(), next_cursor: None }, refused(&error)),
         Err(error) => return Err(error.into()),
     };
-    let runs = last_runs::of(api, &page.items).await?;
     let content = html! {
         div.head {
             h1 { "Provisioning" }
@@ -72,7 +71,7 @@ pub(super) async fn list(State(console): State<Console>, RawQuery(raw): RawQuery
             @if page.items.is_empty() {
                 (nothing(&search, &errors))
             } @else {
-                (table::table(&page.items, &runs, &event_types, &shell))
+                (table::table(&page.items, &event_types, &shell))
             }
         }
         (pager::pager(search.cursor.is_empty(), &search.at(PATH, "", &[]),

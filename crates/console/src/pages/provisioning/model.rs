@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::last_runs::LastRun;
+
 /// A saved handler.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Handler {
@@ -41,6 +43,9 @@ pub(super) struct Handler {
     /// `live`, `changed`, `new`, `removed`, `off`.
     pub(super) live: String,
     pub(super) paused: bool,
+    /// Where it was asked for.
+    #[serde(default)]
+    pub(super) last_execution: Option<LastRun>,
 }
 
 /// What a handler calls.

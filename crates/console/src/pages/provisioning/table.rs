@@ -1,12 +1,10 @@
 //! The table of handlers, grouped by event, in the order in which chains run.
 
-use std::collections::HashMap;
-
 use maud::{Markup, html};
 
 use super::PATH;
 use super::actions::deletion;
-use super::last_runs::{self, LastRun};
+use super::last_runs;
 use super::model::Handler;
 use crate::components::confirm::Confirm;
 use crate::components::event_types::EventTypes;
@@ -21,7 +19,7 @@ const BACK_MAX: usize = 250;
 const ACTIONS: &str = "actions";
 
 /// The table.
-pub(super) fn table(handlers: &[Handler], runs: &HashMap<i64, LastRun>, event_types: &EventTypes, shell: &Shell) -> Markup {
+pub(super) fn table(handlers: &[Handler], event_types: &EventTypes, shell: &Shell) -> Markup {
     html! {
         form id=(ACTIONS) method="post" { (shell.csrf()) (back(shell)) }
         table.handlers data-move {
@@ -45,7 +43,7 @@ pub(super) fn table(handlers: &[Handler], runs: &HashMap<i64, LastRun>, event_ty
                     tr.group {
                         th colspan=(COLUMNS) scope="rowgroup" { (event_types.title(event)) " " code { (event) } }
                     }
-                    @for handler in chain { (row(handler, runs.get(&handler.id), shell)) }
+                    @for handler in chain { (row(handler, shell)) }
                 }
             }
         }
@@ -58,7 +56,7 @@ fn back(shell: &Shell) -> Markup {
     html! { input type="hidden" name="back" value=(address); }
 }
 
-fn row(handler: &Handler, run: Option<&LastRun>, shell: &Shell) -> Markup {
+fn row(handler: &Handler, shell: &Shell) -> Markup {
     let id = handler.id;
     html! {
         tr id={ "h" (id) } data-id=(id) data-priority=(handler.priority) {
@@ -75,7 +73,7 @@ fn row(handler: &Handler, run: Option<&LastRun>, shell: &Shell) -> Markup {
                 @if handler.tls.as_ref().is_some_and(|tls| !tls.verify) { " " (status::tag(status::Tone::Bad, "certificate not checked")) }
             }
             td.live { (status::live(&handler.live)) }
-            td.run { (last_runs::shown(run)) }
+            td.run { (last_runs::shown(handler.last_execution.as_ref())) }
             td.acts {
                 a.btn.quiet href={ "/console/executions?handler_id=" (id) } title="Execution Logs" aria-label="Execution Logs"
                     aria-describedby={ "n" (id) } {
