@@ -1,5 +1,6 @@
 //! Publishes events over several connections.
 
+mod browser;
 mod connection;
 mod events;
 mod open;
@@ -15,6 +16,7 @@ use futures_util::future::try_join_all;
 use http::Uri;
 use tokio::task::JoinSet;
 
+pub(crate) use self::browser::{Browser, between};
 pub(crate) use self::connection::Connection;
 pub(crate) use self::events::{EVENT, Objects, event, number_in};
 pub(crate) use self::open::{Published, publish_at_rate};

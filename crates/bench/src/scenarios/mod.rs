@@ -5,6 +5,7 @@ mod cost;
 mod handlers;
 mod latency;
 mod neighbours;
+mod pages;
 mod process;
 mod scripts;
 mod search;
@@ -60,5 +61,6 @@ scenarios! {
     "restart", "a restart of the Cache Manager with 100, 1,000 and 10,000 handlers", true, handlers::restart;
     "lookup", "an event among 10,000 handlers against 10", true, handlers::lookup;
     "search", "lists and searches with a million rows", true, search::a_million_rows;
+    "pages", "every page of the console with a million executions and 1,000 handlers", false, pages::of_the_console;
     "process", "start, idle memory and end of baton", true, process::start_and_end;
 }

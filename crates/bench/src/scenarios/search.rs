@@ -27,6 +27,8 @@ const TIME: Duration = Duration::from_secs(6);
 const CALLS_MIN: usize = 5;
 const PAGES: usize = 100;
 const HANDLERS: usize = 10_000;
+/// How many of them have executions.
+const CALLED: usize = 20;
 const FILL: &str = include_str!("search.sql");
 
 /// A search: its name, and its path for the n-th time.
@@ -70,11 +72,17 @@ searches! {
 }
 
 /// As in `search.sql`.
-const TYPES: [&str; 5] =
+pub(super) const TYPES: [&str; 5] =
     ["clients.update", "clients.create", "clients.balance_zero", "clients.accounts.update", "clients.subscriptions.renew"];
 
+/// The statements that make so many events and executions, at the handlers from 1 to `handlers`, under this generation.
+pub(super) fn filling(rows: usize, handlers: usize, generation: i64) -> String {
+    let numbers = [(":rows", rows.to_string()), (":handlers", handlers.to_string()), (":generation", generation.to_string())];
+    numbers.into_iter().fold(FILL.to_owned(), |sql, (name, number)| sql.replace(name, &number))
+}
+
 /// An hour of the last days.
-fn hour(n: usize) -> String {
+pub(super) fn hour(n: usize) -> String {
     let hours = i64::try_from(n % 160).unwrap_or_default();
     let to = Utc::now() - TimeDelta::hours(hours);
     let text = |at: chrono::DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -89,7 +97,7 @@ pub(crate) async fn a_million_rows(plan: Plan) -> Result<Figures> {
     save_others(&baton, handlers).await?;
     baton.configure(&Chain::OneStage(1).saved(&sink)).await?;
     let began = Instant::now();
-    baton.database().await?.execute(&FILL.replace(":rows", &rows.to_string())).await?;
+    baton.database().await?.execute(&filling(rows, CALLED, 1)).await?;
     eprintln!("    {rows} events and executions made in {:.0} s", began.elapsed().as_secs_f64());
     let mut connection = baton.api.target.connect().await?;
     for search in SEARCHES {

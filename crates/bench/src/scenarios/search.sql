@@ -7,7 +7,7 @@ SELECT i AS seq,
        (ARRAY['clients.update', 'clients.create', 'clients.balance_zero', 'clients.accounts.update', 'clients.subscriptions.renew'])
            [1 + i % 5] AS events_id,
        1 + i * 7919 % 50000 AS object_id,
-       1 + i % 20 AS handler_id,
+       1 + i % :handlers AS handler_id,
        i % 100 = 0 AS failed,
        to_timestamp(ms / 1000.0) AS at
 FROM (SELECT i, (extract(epoch FROM now()) * 1000)::bigint - (:rows - i) * (7 * 86400000::bigint / :rows) AS ms
@@ -22,11 +22,11 @@ SELECT seq, event_id, events_id, object_id::text, object_id::text, 'client/' || 
 FROM made;
 
 INSERT INTO results (event_id, event_seq, status, generation, finished_at)
-SELECT event_id, seq, CASE WHEN failed THEN 'failed' ELSE 'delivered' END, 1, at + interval '5 milliseconds' FROM made;
+SELECT event_id, seq, CASE WHEN failed THEN 'failed' ELSE 'delivered' END, :generation, at + interval '5 milliseconds' FROM made;
 
 INSERT INTO executions (id, event_id, seq, events_id, object_id, handler_id, handler_name, priority, generation, attempt, status,
                         started_at, duration_ms, error, response)
-SELECT execution_id, event_id, seq, events_id, object_id::text, handler_id, 'CRM ' || handler_id || ': tells the warehouse', 100, 1, 1,
+SELECT execution_id, event_id, seq, events_id, object_id::text, handler_id, 'CRM ' || handler_id || ': tells the warehouse', 100, :generation, 1,
        CASE WHEN failed THEN 'fail' ELSE 'success' END, at, 3,
        CASE WHEN failed THEN 'the handler answered 50' || seq / 100 % 4 END,
        '{"status":' || CASE WHEN failed THEN 500 + seq / 100 % 4 ELSE 200 END

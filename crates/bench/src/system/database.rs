@@ -30,6 +30,11 @@ impl Database {
         Ok(())
     }
 
+    /// The texts of a query with one column.
+    pub(crate) async fn texts(&mut self, sql: &str) -> Result<Vec<String>> {
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_all(&mut self.0).await.with_context(|| sql.to_owned())
+    }
+
     /// How many dispatchers own partitions; `None` while one has no owner.
     pub(crate) async fn owners(&mut self) -> Result<Option<usize>> {
         let sql = "SELECT count(DISTINCT owner), count(*) FILTER (WHERE owner IS NULL) FROM partitions";
