@@ -188,7 +188,8 @@ impl Store {
         query.and_if("x.started_at < ?", search.to);
         narrow_executions(&mut query, search.from, search.to);
         query.and_word("x.status", search.status.iter().map(|status| status.as_str()));
-        if !search.status.is_empty() && !search.status.contains(&CallStatus::Success) {
+        // What has succeeded has no error.
+        if search.error.is_some() || !search.status.is_empty() && !search.status.contains(&CallStatus::Success) {
             query.plain("x.status <> 'success'"); // to the letter of the partial index
         }
         query.and_contains("x.error", search.error.as_deref());

@@ -1,6 +1,6 @@
 //! The list of handlers.
 
-use baton_domain::{Handler, HandlerStatus};
+use baton_domain::{Handler, HandlerId, HandlerStatus};
 use chrono::{DateTime, Utc};
 
 use crate::Store;
@@ -40,6 +40,8 @@ pub struct HandlerOrder {
 /// Which handlers; what is `None` does not restrict.
 #[derive(Debug, Clone, Default)]
 pub struct HandlerSearch {
+    /// Any of these.
+    pub ids: Vec<HandlerId>,
     /// Part of the name, the notes or the target, in any case of its letters.
     pub q: Option<String>,
     /// The catalogue's id of the event.
@@ -107,6 +109,7 @@ impl Store {
         let listed = [HandlerStatus::Enabled, HandlerStatus::Disabled];
         let status = if search.status.is_empty() { &listed[..] } else { &search.status };
         query.and_word("h.status", status.iter().map(|status| status.as_str()));
+        query.and_ints("h.id", search.ids.iter().map(|id| id.0));
         query.and_if("h.event = ?", search.event.as_deref());
         query.and_if("h.task_type = ?", search.task_type.as_deref());
         query.and_if("h.priority = ?", search.priority.map(i64::from));

@@ -62,6 +62,16 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// The column is one of these integers. No integer at all does not restrict.
+    pub(crate) fn and_ints(&mut self, column: &str, ints: impl IntoIterator<Item = i64>) {
+        let ints = Column::ints(ints);
+        if ints.is_empty() {
+            return;
+        }
+        let among = if self.sqlite { "IN (SELECT value FROM json_each(?))" } else { "= ANY(?)" };
+        self.and(&format!("{column} {among}"), ints);
+    }
+
     /// The column contains the text, in any case of its letters (on SQLite: of the letters A to Z).
     pub(crate) fn and_contains(&mut self, column: &str, text: Option<&str>) {
         let Some(text) = text else { return };

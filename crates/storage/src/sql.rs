@@ -171,6 +171,10 @@ impl<'a> Column<'a> {
         Self::Instants(values.into_iter().map(|v| v.into().map(stored)).collect())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Ints(v) => v.len(),

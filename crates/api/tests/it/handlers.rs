@@ -209,6 +209,16 @@ on_both! {
         assert_eq!(names("?task_type=script").await, ["Delta"]);
         assert_eq!(names("?priority=3&task_type=http").await, ["Alpha"]);
         assert_eq!(names("?q=nothing").await, [""; 0]);
+        let of = async |name: &str| {
+            let page = app.get(&format!("/v1/handlers?q={name}&status=enabled&status=disabled&status=archived")).await.ok();
+            page["items"][0]["id"].to_string()
+        };
+        let (alpha, gamma) = (of("alpha").await, of("gamma").await);
+        assert_eq!(names(&format!("?id={alpha}&id={gamma}&id=999")).await, ["Alpha"]);
+        assert_eq!(names(&format!("?id={alpha}&id={gamma}&status=archived&status=enabled&order=id")).await, ["Alpha", "Gamma"]);
+        assert_eq!(names("?id=999").await, [""; 0]);
+        assert_eq!(app.get("/v1/handlers?id=0&id=x&id=1").await.refused(), ["id", "id"]);
+        assert_eq!(app.get(&format!("/v1/handlers?{}", "id=1&".repeat(201))).await.refused(), ["id"]);
         let first = app.get("/v1/handlers?limit=2&order=id").await.ok();
         let cursor = first["next_cursor"].as_str().unwrap();
         let second = app.get(&format!("/v1/handlers?limit=2&order=id&cursor={cursor}")).await.ok();

@@ -8,6 +8,7 @@ pub(crate) mod event_types;
 pub(crate) mod field;
 pub(crate) mod handler_call;
 pub(crate) mod handler_name;
+pub(crate) mod handler_names;
 pub(crate) mod icon;
 pub(crate) mod id;
 pub(crate) mod instant;

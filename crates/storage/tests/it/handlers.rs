@@ -125,6 +125,10 @@ async fn handlers_by_every_filter(f: Fixture) {
     let statuses = vec![HandlerStatus::Archived, HandlerStatus::Disabled];
     expect(HandlerSearch { status: statuses, ..all() }, &["snake_case", "snakeXcase"]).await;
     expect(HandlerSearch { event: Some("clients.update".into()), ..all() }, &["back\\slash"]).await;
+    let ids: Vec<_> = f.store.enabled_handlers().await.unwrap().iter().map(|h| h.spec.id).chain([HandlerId(999)]).collect();
+    expect(HandlerSearch { ids: ids.clone(), ..all() }, &["ÄRGER mit CRM", "back\\slash"]).await;
+    expect(HandlerSearch { ids: ids[1..].to_vec(), ..all() }, &["back\\slash"]).await;
+    expect(HandlerSearch { ids: ids[2..].to_vec(), ..all() }, &[]).await;
     expect(HandlerSearch { task_type: Some("script".into()), ..all() }, &["back\\slash"]).await;
     expect(HandlerSearch { priority: Some(7), ..all() }, &["snake_case"]).await;
     expect(q("ärger MIT"), &["ÄRGER mit CRM"]).await;

@@ -34,6 +34,8 @@ use crate::state::ApiState;
 use crate::words::{HandlerStatus, HandlerWith, TaskType, list};
 
 const TAG: &str = "Handlers";
+/// The most ids that handlers are searched by.
+const IDS_MAX: usize = 200;
 
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -51,6 +53,10 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 struct HandlerQuery {
     /// Part of the name, the notes or the target, in any case of its letters.
     q: Option<String>,
+    /// Any of these, at most 200.
+    #[serde(default)]
+    #[param(value_type = Option<Vec<i64>>, minimum = 1)]
+    id: Vec<String>,
     /// An id or an older spelling of the catalogue.
     #[param(example = "clients.create")]
     event: Option<String>,
@@ -90,6 +96,7 @@ async fn list_handlers(
     };
     let search = HandlerSearch {
         q: params.text("q", query.q),
+        ids: ids(&mut params, &query.id),
         event,
         task_type: query
             .task_type
@@ -105,6 +112,14 @@ async fn list_handlers(
     let found = state.store.search_handlers(&search, &page).await?;
     let mut last = LastExecutions::of(&state, with_last, found.items.iter().map(|handler| handler.spec.id)).await?;
     Ok(Json(HandlerPage::of(found, |handler| last.beside(handler.spec.id, Handler::new(&handler, &in_force)))))
+}
+
+fn ids(params: &mut Params, given: &[String]) -> Vec<HandlerId> {
+    if given.len() > IDS_MAX {
+        params.refuse("id", format!("may be given {IDS_MAX} times"));
+        return Vec::new();
+    }
+    given.iter().filter_map(|id| params.number("id", Some(id), 1..=i64::MAX).map(HandlerId)).collect()
 }
 
 fn order(params: &mut Params, order: Option<&str>) -> HandlerOrder {

@@ -1,10 +1,11 @@
 //! Task Scheduler: restart, roll back, the Cleaner, pauses.
 
 use baton_testkit::Receiver;
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use super::pages::Operator;
-use crate::rig::bodies::{event, http};
+use crate::rig::bodies::{event, http, with};
 use crate::rig::{Browser, Embedded, Scripts};
 
 const PAGE: &str = "/console/scheduler";
@@ -77,6 +78,25 @@ async fn an_event_is_paused_and_resumed() {
 }
 
 #[tokio::test]
+async fn a_paused_handler_is_listed_by_its_name() {
+    let baton = Embedded::start().await;
+    let made = async |name: &str, status: &str| {
+        let handler = with(http(name, "clients.create", "http://127.0.0.1:9/"), json!({"status": status}));
+        let id = baton.api.create(&handler).await;
+        assert_eq!(baton.api.order(&format!("/v1/handlers/{id}/pause")).await.status, 200);
+        id
+    };
+    let (kept, archived, deleted) =
+        (made("<b>CRM", "enabled").await, made("Fax", "archived").await, made("Pager", "disabled").await);
+    baton.api.call(Method::DELETE, &format!("/v1/handlers/{deleted}"), &Value::Null).await;
+    let page = Operator::of(&baton).await.page(PAGE).await;
+    for (id, name) in [(kept, "&lt;b&gt;CRM"), (archived, "Fax")] {
+        assert!(page.contains(&format!("href=\"/console/provisioning/{id}\">{name}</a>")), "{page}");
+    }
+    assert!(page.contains(&format!("<code>{deleted}</code>, which is deleted")) && !page.contains("Pager"), "{page}");
+}
+
+#[tokio::test]
 async fn what_was_confirmed_against_another_generation_is_not_rolled_back() {
     let baton = Embedded::start().await;
     let receiver = Receiver::start().await;
@@ -90,7 +110,7 @@ async fn what_was_confirmed_against_another_generation_is_not_rolled_back() {
     assert_eq!(baton.api.cache().await["generation"], 3);
     let forged = operator.send_as("/console/scheduler/restart", "x", &[]).await;
     assert_eq!(forged.status, 403);
-    let answer = baton.api.send(operator.request(reqwest::Method::GET, "/console/scheduler/generations/99")).await;
+    let answer = baton.api.send(operator.request(Method::GET, "/console/scheduler/generations/99")).await;
     assert_eq!(answer.status, 404);
     for at in [("event_type", "../../v1/pause"), ("event_type", "none.such"), ("handler", "x"), ("", "")] {
         operator.send("/console/scheduler/pause", &[("scope", at.0), ("id", at.1)]).await;

@@ -4,21 +4,15 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
-use serde::Deserialize;
 
-use crate::client::ApiClient;
+use crate::client::{ApiClient, Result};
 use crate::components::cut::short;
-use crate::components::time;
+use crate::components::{handler_names, time};
 
 /// How many are shown by name.
 const SHOWN: usize = 8;
 /// How much of a name a row shows, in characters.
 const NAME_MAX: usize = 80;
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
 
 /// A handler with an open breaker, since the first dispatcher opened it.
 pub(super) struct Open {
@@ -28,18 +22,21 @@ pub(super) struct Open {
 }
 
 /// The open breakers with the names of their handlers, the oldest first, and how many there are beyond those.
-pub(super) async fn named(api: &ApiClient, since: &BTreeMap<i64, DateTime<Utc>>) -> (Vec<Open>, usize) {
+///
+/// # Errors
+/// What the API refuses with.
+pub(super) async fn named(api: &ApiClient, since: &BTreeMap<i64, DateTime<Utc>>) -> Result<(Vec<Open>, usize)> {
     let mut all: Vec<_> = since.iter().map(|(handler, since)| (*handler, *since)).collect();
     all.sort_by_key(|(_, since)| *since);
     let more = all.len().saturating_sub(SHOWN);
-    let mut open = Vec::new();
-    for (handler_id, since) in all.into_iter().take(SHOWN) {
+    all.truncate(SHOWN);
+    let mut names = handler_names::of(api, all.iter().map(|(handler, _)| *handler)).await?;
+    let open = all.into_iter().map(|(handler_id, since)| {
         // It may have been deleted, and be live still.
-        let named = api.get::<Named>(&format!("/v1/handlers/{handler_id}")).await;
-        let name = named.map_or_else(|_| format!("handler {handler_id}"), |named| named.name);
-        open.push(Open { handler_id, name, since });
-    }
-    (open, more)
+        let name = names.remove(&handler_id).unwrap_or_else(|| format!("handler {handler_id}"));
+        Open { handler_id, name, since }
+    });
+    Ok((open.collect(), more))
 }
 
 /// Says which they are; nothing where there is none.

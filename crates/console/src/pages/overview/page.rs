@@ -45,7 +45,7 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(raw): RawQuery
     let mut slow = of("duration").await?.items;
     slow.retain(|handler| handler.figures.duration_ms.is_some());
     let account: Account = api.get("/v1/stats").await?;
-    let (open, more) = breakers::named(api, &shell.breakers).await;
+    let (open, more) = breakers::named(api, &shell.breakers).await?;
     let content = html! {
         (head(span))
         div #live {

@@ -33,6 +33,7 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(raw): RawQuery
     let path = query::address("/v1/cache/generations", [("limit", PAGE), ("cursor", cursor.as_str())]);
     let generations: Paged<Generation> = api.get(&path).await?;
     let paused: Paged<Pause> = api.get("/v1/pauses").await?;
+    let names = pauses::names(api, &paused.items).await?;
     let event_types = EventTypes::read(api).await?;
     let content = html! {
         div.head {
@@ -41,7 +42,7 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(raw): RawQuery
             a.btn href=(PATH) { "Refresh" }
         }
         (services::panel(&services.items, &shell))
-        (pauses::panel(&paused.items, &event_types, &shell))
+        (pauses::panel(&paused.items, &names, &event_types, &shell))
         (listed(&generations.items, shell.cache.generation))
         (pager::pager(cursor.is_empty(), PATH,
             generations.next_cursor.as_ref().map(|next| query::address(PATH, [("cursor", next.as_str())])).as_deref()))

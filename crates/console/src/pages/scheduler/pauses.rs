@@ -1,5 +1,7 @@
 //! What is paused, and the forms that pause and resume.
 
+use std::collections::HashMap;
+
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -8,10 +10,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::PATH;
-use crate::client::Result;
+use crate::client::{ApiClient, Result};
 use crate::components::confirm::Confirm;
+use crate::components::cut::short;
 use crate::components::event_types::EventTypes;
-use crate::components::time;
+use crate::components::{handler_names, time};
 use crate::flash::Flash;
 use crate::form::Form;
 use crate::layout::Shell;
@@ -19,6 +22,8 @@ use crate::state::Console;
 
 /// The most pauses that are listed; the others are counted.
 const LISTED_MAX: usize = 100;
+/// How much of a name a row shows, in characters.
+const NAME_MAX: usize = 80;
 
 /// A pause of `GET /v1/pauses`.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,9 +36,21 @@ pub(super) struct Pause {
 }
 
 impl Pause {
+    fn handler(&self) -> Option<i64> {
+        self.id.as_i64()
+    }
+
     fn id(&self) -> String {
         self.id.as_str().map_or_else(|| self.id.as_i64().map(|id| id.to_string()).unwrap_or_default(), str::to_owned)
     }
+}
+
+/// The names of the handlers that are listed as paused.
+///
+/// # Errors
+/// What the API refuses with.
+pub(super) async fn names(api: &ApiClient, pauses: &[Pause]) -> Result<HashMap<i64, String>> {
+    handler_names::of(api, pauses.iter().take(LISTED_MAX).filter_map(Pause::handler)).await
 }
 
 /// What a form is about.
@@ -90,7 +107,7 @@ async fn changed(console: &Console, scope: &Scope, verb: &str, (new, old): (&str
 }
 
 /// What is paused, with Resume, and the forms that pause.
-pub(super) fn panel(pauses: &[Pause], event_types: &EventTypes, shell: &Shell) -> Markup {
+pub(super) fn panel(pauses: &[Pause], names: &HashMap<i64, String>, event_types: &EventTypes, shell: &Shell) -> Markup {
     let everything = pauses.iter().any(|pause| pause.scope == "everything");
     html! {
         section.panel #pauses aria-labelledby="pauses-title" {
@@ -99,7 +116,7 @@ pub(super) fn panel(pauses: &[Pause], event_types: &EventTypes, shell: &Shell) -
                 @if !everything { (pause_everything(shell)) }
             }
             @if pauses.is_empty() { div.in { p.muted { "Nothing is paused." } } }
-            @else { (table(pauses, event_types, shell)) }
+            @else { (table(pauses, names, event_types, shell)) }
             form.pausing method="post" action={ (PATH) "/pause" } {
                 (shell.csrf())
                 input type="hidden" name="scope" value="event_type";
@@ -127,14 +144,14 @@ fn pause_everything(shell: &Shell) -> Markup {
     .shown_as("btn")
 }
 
-fn table(pauses: &[Pause], event_types: &EventTypes, shell: &Shell) -> Markup {
+fn table(pauses: &[Pause], names: &HashMap<i64, String>, event_types: &EventTypes, shell: &Shell) -> Markup {
     html! {
         div.across tabindex="0" {
             table.sheet {
                 caption.unseen { "What is paused" }
                 thead { tr { th scope="col" { "Paused" } th scope="col" { "Since" } th scope="col" { span.unseen { "Resume" } } } }
                 tbody {
-                    @for pause in pauses.iter().take(LISTED_MAX) { (row(pause, event_types, shell)) }
+                    @for pause in pauses.iter().take(LISTED_MAX) { (row(pause, names, event_types, shell)) }
                     @if pauses.len() > LISTED_MAX { tr { td colspan="3" { "and " (pauses.len() - LISTED_MAX) " more" } } }
                 }
             }
@@ -142,12 +159,17 @@ fn table(pauses: &[Pause], event_types: &EventTypes, shell: &Shell) -> Markup {
     }
 }
 
-fn row(pause: &Pause, event_types: &EventTypes, shell: &Shell) -> Markup {
+fn row(pause: &Pause, names: &HashMap<i64, String>, event_types: &EventTypes, shell: &Shell) -> Markup {
     let id = pause.id();
     let what = match pause.scope.as_str() {
         "everything" => html! { b { "Everything" } },
         "event_type" => html! { "Event " b { (event_types.title(&id)) } " " code.muted { (id) } },
-        _ => html! { "Handler " a.inline href={ "/console/provisioning/" (id) } { (id) } },
+        _ => match pause.handler().and_then(|handler| names.get(&handler)) {
+            Some(name) => {
+                html! { "Handler " a.inline href={ "/console/provisioning/" (id) } { (short(name, NAME_MAX)) } " " code.muted { (id) } }
+            }
+            None => html! { "Handler " code { (id) } ", which is deleted" },
+        },
     };
     html! {
         tr {
