@@ -55,7 +55,7 @@ pub use minutes::{COUNTS_WRITTEN_EVERY, CountedCall, Counts, HandlerCounts, Hand
 pub use ownership::{Instance, Work};
 pub use paging::{Page, Paged};
 pub use pauses::Pause;
-pub use progress::{Progress, ProgressState};
+pub use progress::{EarlierDispatch, Progress, ProgressState};
 pub use record::{DeliveryRow, Finished, Record};
 pub use rekey::Resealed;
 pub use retention::{BATCH_ROWS, GENERATIONS_KEPT, Place, Removed, Sweep, Swept};

@@ -76,6 +76,50 @@ on_both! {
 }
 
 on_both! {
+    async fn a_delivery_that_waits_says_who_holds_its_lane(app) {
+        let receiver = Receiver::start().await;
+        receiver.script("/crm", |_| Said::status(503));
+        let retry = json!({"max_attempts": 9, "first_delay_ms": 600_000, "max_delay_ms": 600_000});
+        let on = |name: &str, event: &str, lane: &str| json!({"name": name, "event": event, "lane": lane, "retry": retry});
+        let first = app.handler(&receiver.url("/crm"), on("first", "clients.create", "crm")).await;
+        app.handler(&receiver.url("/fax"), on("fax", "clients.create", "fax")).await;
+        app.handler(&receiver.url("/crm"), on("second", "clients.update", "crm")).await;
+        app.handler(&receiver.url("/fax"), on("fax too", "clients.update", "fax")).await;
+        app.handler(&receiver.url("/pager"), on("pager", "clients.delete", "pager")).await;
+        app.restart().await;
+        let held = async |id: &str| -> Vec<(String, Value)> {
+            let event = app.get(&format!("/v1/events/{id}")).await.ok();
+            let deliveries = event["chain"].as_array().unwrap().iter().flat_map(|stage| stage["deliveries"].as_array().unwrap());
+            deliveries.map(|d| (d["name"].as_str().unwrap().to_owned(), d["held_by"].clone())).collect()
+        };
+        let by = |event: &str, handler: &Value| json!({"event_id": event, "handler_id": handler["id"], "name": handler["name"]});
+        // More of them in front than are read at once, in a lane of their own; and one of another object.
+        for _ in 0..65 {
+            app.publish("clients.delete", json!(1)).await;
+        }
+        app.publish("clients.create", json!(2)).await;
+        let create = app.publish("clients.create", json!(1)).await;
+        let update = app.publish("clients.update", json!(1)).await;
+        let last = app.publish("clients.update", json!(1)).await;
+        let fax = held(&create).await;
+        assert_eq!(fax, [("first".into(), Value::Null), ("fax".into(), Value::Null)]);
+        for id in [&update, &last] {
+            let chain = held(id).await;
+            assert_eq!(chain[0], ("second".into(), by(&create, &first)));
+            assert_eq!((&chain[1].1["event_id"], &chain[1].1["name"]), (&json!(create), &json!("fax")));
+        }
+        app.dispatch();
+        app.event_that_is(&create, "retrying").await;
+        receiver.wait_for(crate::app::SOON, "/fax", 4).await;
+        let free = baton_testkit::eventually(crate::app::SOON, "the fax to be recorded", async || {
+            Some(held(&last).await).filter(|chain| chain[1].1.is_null())
+        });
+        assert_eq!(free.await[0], ("second".into(), by(&create, &first)), "a delivery that is tried again holds its lane");
+        assert_eq!(held(&create).await[0].1, Value::Null);
+    }
+}
+
+on_both! {
     async fn a_script_s_execution_has_its_output(app) {
         app.script("run.sh", "#!/bin/sh\ncat >/dev/null\necho \"$1\"\necho oops >&2\nexit 65\n");
         let body = json!({"name": "S", "event": "clients.create", "task": {"type": "script", "path": "run.sh", "args": ["out"]}});

@@ -13,6 +13,7 @@ on_both!(
     some_partitions_are_read_to_the_end,
     the_backlog_of_a_key_and_chosen_dispatches,
     progress_is_what_was_recorded,
+    what_is_in_front_of_an_event,
 );
 
 fn seqs(fed: &[FedDispatch]) -> Vec<i64> {
@@ -148,6 +149,38 @@ async fn progress_is_what_was_recorded(f: Fixture) {
         f.store.recorded_progress(&of[..1]).await.unwrap().into_iter().map(|p| (p.handler_id.0, (p.state, p.attempts))).collect();
     assert_eq!(by_handler[&14], (ProgressState::Succeeded, 3));
     assert!(f.store.recorded_progress(&[]).await.unwrap().is_empty());
+}
+
+async fn what_is_in_front_of_an_event(f: Fixture) {
+    let owner = f.owner().await;
+    let fed = f.dispatches(&[1, 2, 1, 1, 1, 1]).await;
+    let record = Record {
+        executions: vec![execution(&fed[2], 11, 1, CallStatus::Success)],
+        retries: vec![delivery(&fed[2], 12, DeliveryState::Retrying, 1)],
+        started: vec![(fed[2].seq, GenerationNumber(3))],
+        ..ends(&fed[..1], EventStatus::Delivered)
+    };
+    f.store.record(owner, &record).await.unwrap();
+    let ahead = async |of: &FedDispatch, after: i64, limit| {
+        let event = f.store.event(of.event_id).await.unwrap().unwrap();
+        let (earlier, progress) = f.store.earlier_dispatches(&event, Seq(after), limit).await.unwrap();
+        let places: Vec<_> = earlier.iter().map(|d| (d.seq.0, d.handler_id, d.generation.map(|number| number.0))).collect();
+        let states: Vec<_> = progress.iter().map(|p| (p.seq.0, p.handler_id.0, p.state)).collect();
+        (places, states)
+    };
+    let retrying = (3, 12, ProgressState::Retrying { next_attempt_at: after(30) });
+    let states = vec![(3, 11, ProgressState::Succeeded), retrying];
+    assert_eq!(ahead(&fed[5], 0, 10).await, (vec![(3, None, Some(3)), (4, None, None), (5, None, None)], states.clone()));
+    assert_eq!(ahead(&fed[5], 0, 1).await, (vec![(3, None, Some(3))], states));
+    assert_eq!(ahead(&fed[5], 3, 10).await, (vec![(4, None, None), (5, None, None)], vec![]));
+    for first in [&fed[0], &fed[1], &fed[2]] {
+        assert_eq!(ahead(first, 0, 10).await, (vec![], vec![]), "it has ended, or nothing is in front of it");
+    }
+    // A replay is behind all of them, and in front of what comes after it.
+    f.store.replay_event(fed[0].event_id, Some(HandlerId(11)), after(2)).await.unwrap();
+    assert_eq!(ahead(&fed[0], 5, 10).await.0, [(6, None, None)]);
+    let last = f.dispatches(&[1]).await;
+    assert_eq!(ahead(&last[0], 5, 10).await.0, [(6, None, None), (7, Some(HandlerId(11)), None)]);
 }
 
 #[test]

@@ -36,6 +36,13 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("EVENT", "uuid", "'00000000-0000-0000-0000-000000000007'"),
     ("EXECUTIONS_OF_EVENT", "uuid", "'00000000-0000-0000-0000-000000000007'"),
     ("LAST_EXECUTIONS", "bigint[]", "{n}"),
+    (
+        "EARLIER",
+        "bigint, text, bigint, bigint, uuid, bigint",
+        "3, 'client/3', 0, 50000, '00000000-0000-0000-0000-000000000007', 64",
+    ),
+    ("ENDED_CALLS", "bigint[], uuid[]", "{n}, {id}"),
+    ("OPEN_DELIVERIES", "bigint[]", "{n}"),
     ("DELIVERIES_OF_EVENT", "uuid", "'00000000-0000-0000-0000-000000000007'"),
     ("DEAD_OF_EVENT", "uuid, bigint", "'00000000-0000-0000-0000-000000000007', 1"),
     ("REPLAYABLE", "bigint[]", "{n}"),

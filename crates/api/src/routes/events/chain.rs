@@ -1,6 +1,6 @@
 //! The chain of one event: its handlers in stages, and how far each has come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use baton_domain::handler::HandlerSpec;
 use baton_domain::{CallStatus, EventStatus, Execution, HandlerId, Snapshot};
@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::lanes::HeldBy;
 use crate::words::OnFailure;
 
 /// Handlers of equal priority, which run side by side.
@@ -38,6 +39,23 @@ pub(crate) struct Delivery {
     /// Null for a handler that is not in the generation that the chain runs under.
     #[schema(required)]
     lane: Option<String>,
+    /// Who holds its lane while it waits; null where nobody does.
+    #[schema(required)]
+    held_by: Option<HeldBy>,
+}
+
+impl Stage {
+    /// The lanes of the deliveries that wait.
+    pub(super) fn waiting_lanes(&self) -> impl Iterator<Item = &str> {
+        self.deliveries.iter().filter(|delivery| delivery.state == State::Waiting).filter_map(|delivery| delivery.lane.as_deref())
+    }
+
+    /// Says of the deliveries that wait who holds their lanes.
+    pub(super) fn hold(&mut self, held: &HashMap<String, HeldBy>) {
+        for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.state == State::Waiting) {
+            delivery.held_by = delivery.lane.as_ref().and_then(|lane| held.get(lane)).cloned();
+        }
+    }
 }
 
 /// How far a delivery has come. `waiting`: not tried yet, or on its way again.
@@ -142,7 +160,17 @@ impl<'a> Past<'a> {
 
     fn unplanned(&self, id: HandlerId, name: String, has_ended: bool) -> Delivery {
         let (state, attempts, next_attempt_at) = self.state(has_ended);
-        Delivery { handler_id: id.0, name, state, attempts, max_attempts: None, next_attempt_at, on_failure: None, lane: None }
+        Delivery {
+            handler_id: id.0,
+            name,
+            state,
+            attempts,
+            max_attempts: None,
+            next_attempt_at,
+            on_failure: None,
+            lane: None,
+            held_by: None,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod chain;
 mod explain;
+mod lanes;
 mod publish;
 mod replay;
 pub(crate) mod sample;
@@ -116,7 +117,8 @@ async fn get_event(
     let deliveries = state.store.event_deliveries(id).await?;
     let executions = state.store.event_executions(id).await?;
     let snapshot = snapshot_of(&state, &stored).await?;
-    let chain = chain::chain(&stored, snapshot.as_deref(), &deliveries, &executions);
+    let mut chain = chain::chain(&stored, snapshot.as_deref(), &deliveries, &executions);
+    lanes::note_holders(&state, &stored, &mut chain).await?;
     let executions = executions.into_iter().map(Into::into).collect();
     Ok(Json(Event::from(stored).with(chain, executions)))
 }

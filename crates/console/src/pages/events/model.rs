@@ -65,6 +65,16 @@ pub(super) struct Delivery {
     /// `continue`, `wait`, `stop`; `None` for a handler that is not in the chain's generation.
     pub(super) on_failure: Option<String>,
     pub(super) lane: Option<String>,
+    /// The earlier event that holds its lane.
+    pub(super) held_by: Option<HeldBy>,
+}
+
+/// A delivery that holds a lane.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct HeldBy {
+    pub(super) event_id: Uuid,
+    /// Of its handler.
+    pub(super) name: String,
 }
 
 /// How far a delivery has come.

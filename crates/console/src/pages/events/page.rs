@@ -25,7 +25,7 @@ const ERROR_MAX: usize = 160;
 /// `GET /console/events/{id}`
 pub(super) async fn page(State(console): State<Console>, UuidId(id): UuidId, shell: Shell) -> Result<Response, Failure> {
     let event: Event = console.api.get(&format!("/v1/events/{id}")).await?;
-    let around = if event.is_open() { Around::of(&console.api, &event, &shell).await? } else { Around::default() };
+    let around = if event.is_open() { Around::of(&console.api, &shell).await? } else { Around::default() };
     let title = format!("{} · {}", event.events_id, event.object());
     let content = html! {
         div.head {

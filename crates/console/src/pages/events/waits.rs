@@ -1,6 +1,6 @@
 //! What a delivery waits for that has not been tried.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -8,15 +8,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::PATH;
-use super::model::{Delivery, Event, Listed, Stage};
+use super::model::{Delivery, Stage};
 use crate::client::{ApiClient, Paged, Result};
 use crate::components::cut::short;
-use crate::components::instant::for_api;
-use crate::components::query;
 use crate::layout::Shell;
 
-/// How many earlier events are looked into.
-const LOOKED_INTO_MAX: usize = 4;
 /// How much of a name is said, in characters.
 const NAME_MAX: usize = 60;
 
@@ -33,8 +29,6 @@ pub(super) struct Pause {
 #[derive(Debug, Default)]
 pub(super) struct Around {
     pauses: Vec<Pause>,
-    /// By lane: the earlier event of the same object that is not through with it, and the handler it is waited for.
-    ahead: HashMap<String, (Uuid, String)>,
     /// Whether anything calls handlers at all.
     has_dispatcher: bool,
     /// Handlers whose circuit breaker is open.
@@ -61,31 +55,14 @@ pub(super) enum Wait {
 }
 
 impl Around {
-    /// What is around an event that is not through.
+    /// What is around events that are not through.
     ///
     /// # Errors
     /// What the API refuses with.
-    pub(super) async fn of(api: &ApiClient, event: &Event, shell: &Shell) -> Result<Self> {
+    pub(super) async fn of(api: &ApiClient, shell: &Shell) -> Result<Self> {
         let pauses: Paged<Pause> = api.get("/v1/pauses").await?;
-        let object = super::model::plain(event.object_id.get());
-        let received = for_api(&event.received_at.to_rfc3339());
-        let status = [("status", "pending"), ("status", "retrying")];
-        let asked = [("object_id", object.as_str()), ("to", received.as_str()), ("limit", "200")];
-        let found: Paged<Listed> = api.get(&query::address("/v1/events", asked.into_iter().chain(status))).await?;
-        let same = found.items.iter().filter(|other| other.ordering_key == event.ordering_key && other.id != event.id);
-        let mut ahead = HashMap::new();
-        // The oldest of them are what the others wait for too.
-        for other in same.rev().take(LOOKED_INTO_MAX) {
-            let other: Event = api.get(&format!("/v1/events/{}", other.id)).await?;
-            let open = other.chain.iter().flat_map(|stage| &stage.deliveries).filter(|delivery| !delivery.state.has_ended());
-            for delivery in open {
-                if let Some(lane) = &delivery.lane {
-                    ahead.entry(lane.clone()).or_insert_with(|| (other.id, delivery.name.clone()));
-                }
-            }
-        }
         let failing = shell.breakers.keys().copied().collect();
-        Ok(Self { pauses: pauses.items, ahead, has_dispatcher: shell.has_dispatcher(), failing })
+        Ok(Self { pauses: pauses.items, has_dispatcher: shell.has_dispatcher(), failing })
     }
 
     fn pause(&self, events_id: &str, handler_id: i64) -> Option<&'static str> {
@@ -109,8 +86,8 @@ impl Around {
         if let Some(why) = self.pause(events_id, delivery.handler_id) {
             return Wait::Paused(why);
         }
-        if let Some((event, handler)) = delivery.lane.as_ref().and_then(|lane| self.ahead.get(lane)) {
-            return Wait::Lane(*event, handler.clone());
+        if let Some(held) = &delivery.held_by {
+            return Wait::Lane(held.event_id, held.name.clone());
         }
         if self.failing.contains(&delivery.handler_id) {
             return Wait::Breaker;
@@ -122,7 +99,7 @@ impl Around {
         let is_held = |other: &Delivery| {
             self.pause(events_id, other.handler_id).is_some()
                 || self.failing.contains(&other.handler_id)
-                || other.lane.as_ref().is_some_and(|lane| self.ahead.contains_key(lane))
+                || other.held_by.is_some()
         };
         match before.iter().find(|other| !other.state.has_ended() && other.attempts == 0 && !is_held(other)) {
             Some(other) => Wait::Try(other.name.clone()),
@@ -161,15 +138,21 @@ mod tests {
     fn delivery(id: i64, state: &str, attempts: u32, on_failure: &str) -> Value {
         json!({
             "handler_id": id, "name": format!("h{id}"), "state": state, "attempts": attempts, "max_attempts": 3, "next_attempt_at": null,
-            "on_failure": on_failure, "lane": format!("lane{id}"),
+            "on_failure": on_failure, "held_by": null,
         })
     }
 
+    fn held(mut delivery: Value) -> Value {
+        delivery["held_by"] = json!({"event_id": Uuid::nil(), "handler_id": 9, "name": "h9"});
+        delivery
+    }
+
     fn wait(around: &Around, first: &Value) -> Wait {
-        let stages = chain(&json!([
-            {"priority": 1, "deliveries": [first]},
-            {"priority": 2, "deliveries": [delivery(2, "waiting", 0, "continue")]},
-        ]));
+        wait_of(around, first, &delivery(2, "waiting", 0, "continue"))
+    }
+
+    fn wait_of(around: &Around, first: &Value, second: &Value) -> Wait {
+        let stages = chain(&json!([{"priority": 1, "deliveries": [first]}, {"priority": 2, "deliveries": [second]}]));
         around.wait("clients.create", &stages, 2, &stages[1].deliveries[0])
     }
 
@@ -185,15 +168,10 @@ mod tests {
         let failing = |handler| Around { failing: BTreeSet::from([handler]), has_dispatcher: true, ..Around::default() };
         assert_eq!(wait(&failing(2), &delivery(1, "succeeded", 1, "continue")), Wait::Breaker);
         assert_eq!(wait(&failing(1), &delivery(1, "waiting", 0, "continue")), Wait::Turn);
-        let id = Uuid::nil();
-        let held = |lane: &str| Around {
-            ahead: HashMap::from([(lane.to_owned(), (id, "h9".to_owned()))]),
-            has_dispatcher: true,
-            ..Around::default()
-        };
-        assert_eq!(wait(&held("lane2"), &delivery(1, "succeeded", 1, "continue")), Wait::Lane(id, "h9".into()));
+        let second = held(delivery(2, "waiting", 0, "continue"));
+        assert_eq!(wait_of(&free, &delivery(1, "succeeded", 1, "continue"), &second), Wait::Lane(Uuid::nil(), "h9".into()));
         // The one before is held by its own lane, and so holds up nobody.
-        assert_eq!(wait(&held("lane1"), &delivery(1, "waiting", 0, "continue")), Wait::Turn);
+        assert_eq!(wait(&free, &held(delivery(1, "waiting", 0, "continue"))), Wait::Turn);
         for (scope, of, said) in [
             ("everything", Value::Null, Some("everything is paused")),
             ("event_type", json!("clients.create"), Some("this event type is paused")),
