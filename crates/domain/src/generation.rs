@@ -3,7 +3,7 @@
 mod differences;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ pub struct Snapshot {
     handlers: Vec<Arc<HandlerSpec>>,
     by_event: HashMap<String, Vec<Arc<HandlerSpec>>>,
     by_id: HashMap<HandlerId, Arc<HandlerSpec>>,
+    /// Made when it is first asked for.
+    checksum: OnceLock<String>,
 }
 
 /// A [`Snapshot`] as it is stored.
@@ -60,7 +62,7 @@ impl Snapshot {
             by_event.entry(handler.event.clone()).or_default().push(Arc::clone(handler));
         }
         let by_id = handlers.iter().map(|h| (h.id, Arc::clone(h))).collect();
-        Self { number, built_at, handlers, by_event, by_id }
+        Self { number, built_at, handlers, by_event, by_id, checksum: OnceLock::new() }
     }
 
     /// All handlers, by priority, then id.
@@ -84,9 +86,12 @@ impl Snapshot {
     /// SHA-256 of the handlers, in hexadecimal: equal for generations that do the same.
     #[must_use]
     pub fn checksum(&self) -> String {
-        // Plain structs with string keys always serialise; ordered maps make the text canonical.
-        let text = serde_json::to_vec(&self.handlers).unwrap_or_default();
-        Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()
+        let made = self.checksum.get_or_init(|| {
+            // Plain structs with string keys always serialise; ordered maps make the text canonical.
+            let text = serde_json::to_vec(&self.handlers).unwrap_or_default();
+            Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect()
+        });
+        made.clone()
     }
 }
 

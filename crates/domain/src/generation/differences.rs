@@ -10,6 +10,10 @@ use crate::handler::{HandlerSpec, Sealed, SigningSecret, Task};
 /// The fields that differ, in the order of the handler's form.
 pub(super) fn fields(old: &HandlerSpec, new: &HandlerSpec) -> Vec<FieldChange> {
     let mut fields = Vec::new();
+    // As nearly all are.
+    if old == new {
+        return fields;
+    }
     let mut compare = |field: &str, live: Value, saved: Value| {
         if live != saved {
             fields.push(FieldChange { field: field.into(), live, saved });

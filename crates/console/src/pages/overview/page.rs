@@ -3,6 +3,7 @@
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::{Duration, SecondsFormat, Utc};
+use futures_util::future;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -35,17 +36,22 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(raw): RawQuery
     // The step under way is the last one.
     let from = Utc::now() - Duration::minutes(span.minutes() - i64::from(minutes));
     let from = from.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let all: Minutes = api.get(&query::address("/v1/stats/minutes", [("from", from.as_str()), ("step", step)])).await?;
+    let minutes_path = query::address("/v1/stats/minutes", [("from", from.as_str()), ("step", step)]);
     let of = async |order: &str| {
         let pairs = [("from", from.as_str()), ("order", order), ("limit", HANDLERS)];
         api.get::<Paged<HandlerStats>>(&query::address("/v1/stats/handlers", pairs)).await
     };
-    let mut failing = of("failures").await?.items;
+    let (all, failing, slow, account, (open, more)) = future::try_join5(
+        api.get::<Minutes>(&minutes_path),
+        of("failures"),
+        of("duration"),
+        api.get::<Account>("/v1/stats"),
+        breakers::named(api, &shell.breakers),
+    )
+    .await?;
+    let (mut failing, mut slow) = (failing.items, slow.items);
     failing.retain(|handler| handler.figures.fail > 0);
-    let mut slow = of("duration").await?.items;
     slow.retain(|handler| handler.figures.duration_ms.is_some());
-    let account: Account = api.get("/v1/stats").await?;
-    let (open, more) = breakers::named(api, &shell.breakers).await?;
     let content = html! {
         (head(span))
         div #live {
