@@ -8,11 +8,15 @@ use uuid::Uuid;
 
 use crate::Store;
 use crate::by_time::narrow_executions;
+use crate::conn::Conn;
 use crate::error::{Result, StorageError};
 use crate::events::object_id;
 use crate::paging::{Page, Paged};
 use crate::search::Search;
 use crate::sql::{Column, statements, values};
+
+/// How many executions are looked at for one page of a search by text: so many that an answer takes some 40 ms.
+pub const EXAMINED_MAX: i64 = 10_000;
 
 /// Which executions; what is `None` or empty does not restrict.
 #[derive(Debug, Clone, Default)]
@@ -171,32 +175,55 @@ impl TryFrom<ExecutionRead> for Execution {
     }
 }
 
+impl ExecutionSearch {
+    fn is_by_text(&self) -> bool {
+        self.data.is_some() || self.error.is_some()
+    }
+}
+
+/// What an index helps with.
+fn indexed<'a>(select: &'static str, search: &'a ExecutionSearch, before: Option<Uuid>, sqlite: bool) -> Search<'a> {
+    let mut query = Search::new(select, sqlite);
+    query.and_if("x.handler_id = ?", search.handler_id.map(|id| id.0));
+    query.and_if("x.event_id = ?", search.event_id.map(|id| id.0));
+    // By way of the events, which have an index for it: the log of all objects is long.
+    query.and_if("x.event_id IN (SELECT id FROM events WHERE object_text = ?)", search.object_id.as_deref());
+    query.and_if("x.events_id = ?", search.events_id.as_deref());
+    query.and_if("x.started_at >= ?", search.from);
+    query.and_if("x.started_at < ?", search.to);
+    narrow_executions(&mut query, search.from, search.to);
+    query.and_word("x.status", search.status.iter().map(|status| status.as_str()));
+    // What has succeeded has no error.
+    if search.error.is_some() || !search.status.is_empty() && !search.status.contains(&CallStatus::Success) {
+        query.plain("x.status <> 'success'"); // to the letter of the partial index
+    }
+    query.and_if("x.id < ?", before);
+    query
+}
+
+/// The last execution that is looked at for a page, where there are more behind it.
+async fn examined_end(conn: &mut Conn<'_>, search: &ExecutionSearch, before: Option<Uuid>) -> Result<Option<Uuid>> {
+    let query = indexed("SELECT x.id FROM executions x", search, before, conn.is_sqlite());
+    let rest: Vec<(Uuid,)> = query.fetch_behind(conn, "x.id DESC", EXAMINED_MAX - 1, 2).await?;
+    Ok(if let [(last,), _] = rest[..] { Some(last) } else { None })
+}
+
 impl Store {
-    /// Executions, the newest first.
+    /// Executions, the newest first. What they are searched for by text has no index, so that no more than [`EXAMINED_MAX`] are looked at for
+    /// a page: one with fewer than its limit, or none, may still lead on.
     ///
     /// # Errors
     /// `BadCursor`.
     pub async fn search_executions(&self, search: &ExecutionSearch, page: &Page) -> Result<Paged<Execution>> {
         let mut conn = self.reader().await?;
-        let mut query = Search::new(execution_columns!(), conn.is_sqlite());
-        query.and_if("x.handler_id = ?", search.handler_id.map(|id| id.0));
-        query.and_if("x.event_id = ?", search.event_id.map(|id| id.0));
-        // By way of the events, which have an index for it: the log of all objects is long.
-        query.and_if("x.event_id IN (SELECT id FROM events WHERE object_text = ?)", search.object_id.as_deref());
-        query.and_if("x.events_id = ?", search.events_id.as_deref());
-        query.and_if("x.started_at >= ?", search.from);
-        query.and_if("x.started_at < ?", search.to);
-        narrow_executions(&mut query, search.from, search.to);
-        query.and_word("x.status", search.status.iter().map(|status| status.as_str()));
-        // What has succeeded has no error.
-        if search.error.is_some() || !search.status.is_empty() && !search.status.contains(&CallStatus::Success) {
-            query.plain("x.status <> 'success'"); // to the letter of the partial index
-        }
+        let before = page.cursor::<Uuid>("executions")?;
+        let mut query = indexed(execution_columns!(), search, before, conn.is_sqlite());
+        let end = if search.is_by_text() { examined_end(&mut conn, search, before).await? } else { None };
+        query.and_if("x.id >= ?", end);
         query.and_contains("x.error", search.error.as_deref());
         query.and_contains("(SELECT e.data FROM events e WHERE e.id = x.event_id)", search.data.as_deref());
-        query.and_if("x.id < ?", page.cursor::<Uuid>("executions")?);
         let rows = query.fetch::<ExecutionRead>(&mut conn, "x.id DESC", page).await?;
-        page.cut("executions", rows, |row| row.id).try_map(TryInto::try_into)
+        page.cut_at("executions", rows, |row| row.id, end).try_map(TryInto::try_into)
     }
 
     /// The execution with this id.

@@ -45,7 +45,7 @@ pub use dead_letters::{DeadLetterSearch, DeliveryState, StoredDelivery};
 pub use error::{Result, StorageError};
 pub use event_schemas::{EventSchema, SchemaUse};
 pub use events::{EventSearch, StoredEvent};
-pub use executions::{ExecutionSearch, LastExecution};
+pub use executions::{EXAMINED_MAX, ExecutionSearch, LastExecution};
 pub use feed::{FedDispatch, FeedQuery};
 pub use generations::{GenerationCause, GenerationSummary, NewGeneration, StoredGeneration};
 pub use handler_search::{HandlerOrder, HandlerSearch, HandlerSort};

@@ -46,14 +46,25 @@ impl Page {
     }
 
     /// Makes a page of the rows read; `key` says where one stands in the list.
-    pub(crate) fn cut<T, K: Serialize>(&self, list: &str, mut rows: Vec<T>, key: impl Fn(&T) -> K) -> Paged<T> {
+    pub(crate) fn cut<T, K: Serialize>(&self, list: &str, rows: Vec<T>, key: impl Fn(&T) -> K) -> Paged<T> {
+        self.cut_at(list, rows, key, None)
+    }
+
+    /// The same where no more was looked at than down to `end`: the next page goes on there, if this one is not full.
+    pub(crate) fn cut_at<T, K: Serialize>(
+        &self,
+        list: &str,
+        mut rows: Vec<T>,
+        key: impl Fn(&T) -> K,
+        end: Option<K>,
+    ) -> Paged<T> {
         let more = rows.len() as i64 == self.rows();
         if more {
             rows.pop();
         }
-        let last = rows.last().filter(|_| more);
+        let next = if more { rows.last().map(key) } else { end };
         // Keys are plain integers, strings and instants, which always serialise.
-        let next_cursor = last.map(|row| URL_SAFE_NO_PAD.encode(serde_json::to_vec(&(list, key(row))).unwrap_or_default()));
+        let next_cursor = next.map(|key| URL_SAFE_NO_PAD.encode(serde_json::to_vec(&(list, key)).unwrap_or_default()));
         Paged { items: rows, next_cursor }
     }
 }

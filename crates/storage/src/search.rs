@@ -95,11 +95,16 @@ impl<'a> Search<'a> {
         self.plain(&format!("({uuid}, {int}) IN ({pairs})"));
     }
 
-    /// Ends it with an order and a limit.
-    fn finish(mut self, order: &str, limit: i64) -> (Text, Vec<Value<'a>>) {
-        self.values.push(limit.into());
+    /// Ends it with an order and a limit, and with how many rows are passed over before.
+    fn finish(mut self, order: &str, limit: i64, passed: i64) -> (Text, Vec<Value<'a>>) {
+        let next = self.placeholders + 1;
         // Writing to a String cannot fail.
-        let _ = write!(self.sql, " ORDER BY {order} LIMIT ${}", self.placeholders + 1);
+        let _ = write!(self.sql, " ORDER BY {order} LIMIT ${next}");
+        self.values.push(limit.into());
+        if passed > 0 {
+            let _ = write!(self.sql, " OFFSET ${}", next + 1);
+            self.values.push(passed.into());
+        }
         (Text::Built(self.sql), self.values)
     }
 
@@ -110,13 +115,25 @@ impl<'a> Search<'a> {
 
     /// The first `limit` rows.
     pub(crate) async fn fetch_all<T: Readable>(self, conn: &mut Conn<'_>, order: &str, limit: i64) -> Result<Vec<T>> {
-        let (text, values) = self.finish(order, limit);
+        let (text, values) = self.finish(order, limit, 0);
+        conn.fetch_all(text, values).await
+    }
+
+    /// `limit` rows behind the first `passed`.
+    pub(crate) async fn fetch_behind<T: Readable>(
+        self,
+        conn: &mut Conn<'_>,
+        order: &str,
+        passed: i64,
+        limit: i64,
+    ) -> Result<Vec<T>> {
+        let (text, values) = self.finish(order, limit, passed);
         conn.fetch_all(text, values).await
     }
 
     /// The first `limit` rows, within a transaction.
     pub(crate) async fn fetch_in<T: Readable>(self, tx: &mut Tx<'_>, order: &str, limit: i64) -> Result<Vec<T>> {
-        let (text, values) = self.finish(order, limit);
+        let (text, values) = self.finish(order, limit, 0);
         tx.fetch_all(text, values).await
     }
 }
@@ -158,9 +175,12 @@ mod tests {
         search.and_if("b = ?", None::<i64>);
         search.and("(c < ? OR d < ?)", "x");
         search.and_word("s", ["p", "q"]);
-        let (text, values) = search.finish("x DESC", 3);
+        let (text, values) = search.finish("x DESC", 3, 7);
         let Text::Built(sql) = text else { panic!("a built text") };
-        assert_eq!(sql, "SELECT x FROM t WHERE a = $1 AND (c < $2 OR d < $2) AND s IN ('p', 'q') ORDER BY x DESC LIMIT $3");
-        assert_eq!(values.len(), 3);
+        assert_eq!(
+            sql,
+            "SELECT x FROM t WHERE a = $1 AND (c < $2 OR d < $2) AND s IN ('p', 'q') ORDER BY x DESC LIMIT $3 OFFSET $4"
+        );
+        assert_eq!(values.len(), 4);
     }
 }

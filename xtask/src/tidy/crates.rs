@@ -68,7 +68,7 @@ pub(super) const ALONE: [Alone; 9] = [
     Alone { path: &["rusqlite"], crates: &["storage"] },
     Alone { path: &["tokio_postgres"], crates: &["storage"] },
     Alone { path: &["redis"], crates: &["handler-cache"] },
-    Alone { path: &["reqwest"], crates: &["dispatcher"] },
+    Alone { path: &["hyper_util"], crates: &["dispatcher"] },
     Alone { path: &["nix"], crates: &["dispatcher"] },
     Alone { path: &["tokio", "process"], crates: &["dispatcher"] },
     Alone { path: &["std", "process", "Command"], crates: &["dispatcher"] },
@@ -233,10 +233,10 @@ mod tests {
     #[test]
     fn each_library_has_its_crate() {
         assert_eq!(found("storage", "sqlx tokio"), []);
-        assert_eq!(found("dispatcher", "reqwest nix / axum"), []);
+        assert_eq!(found("dispatcher", "hyper-util nix / axum"), []);
         assert_eq!(found("runtime", "axum"), []);
         assert_eq!(found("testkit", "sqlx redis axum nix"), []);
-        let found = found("api", "axum sqlx redis reqwest nix");
+        let found = found("api", "axum sqlx redis hyper-util nix");
         assert_eq!(found.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [6, 7, 8, 9]);
         assert!(found[0].1.contains("storage alone"));
     }

@@ -20,6 +20,7 @@ use crate::system::{Baton, SetUp};
 
 const P50: Figure = Figure { name: "answer, p50", unit: "ms" };
 const P99: Figure = Figure { name: "answer, p99", unit: "ms" };
+const ALL: Figure = Figure { name: "answers, all together", unit: "ms" };
 /// How often each search is made, and for how long at the most.
 const CALLS: usize = 100;
 const TIME: Duration = Duration::from_secs(6);
@@ -103,6 +104,8 @@ pub(crate) async fn a_million_rows(plan: Plan) -> Result<Figures> {
     for search in SEARCHES {
         add(&mut figures, search.name, &times(&mut connection, search).await?);
     }
+    let (time, pages) = whole(&mut connection, "/v1/executions?data=northwind%20398%20&limit=200").await?;
+    figures.add(&format!("executions: part of the data, rare, all {pages} pages"), ALL, time);
     for list in ["events", "executions"] {
         let (pages, ids) = walk(&mut connection, list).await?;
         add(&mut figures, &format!("{list}: page after page"), &pages);
@@ -143,6 +146,19 @@ async fn walk(connection: &mut Connection, list: &str) -> Result<(Vec<f64>, Vec<
         }
     }
     Ok((times, ids))
+}
+
+/// How long it takes to search all there is, in milliseconds, and in how many pages.
+async fn whole(connection: &mut Connection, path: &str) -> Result<(f64, usize)> {
+    let (mut time, mut pages, mut cursor) = (0.0, 0, String::new());
+    loop {
+        let (took, page) = get(connection, &format!("{path}{cursor}")).await?;
+        (time, pages) = (time + took, pages + 1);
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return Ok((time, pages)),
+        }
+    }
 }
 
 async fn each(connection: &mut Connection, list: &str, ids: &[String]) -> Result<Vec<f64>> {

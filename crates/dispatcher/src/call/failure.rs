@@ -3,38 +3,39 @@
 use std::error::Error;
 use std::io::ErrorKind;
 
+use hyper_util::client::legacy;
+
 use super::End;
-use super::http::CONNECT_TIMEOUT;
+use super::client::{CONNECT_TIMEOUT, ConnectTimeout};
 use super::resolver::NameError;
 
 /// What an error of a request to `place` (host and port) means.
-pub(super) fn end(error: &reqwest::Error, place: &str) -> End {
+pub(super) fn end(error: &legacy::Error, place: &str) -> End {
     if let Some(name) = find::<NameError>(error) {
         return match name {
             NameError::Refused { .. } => End::failed(name.to_string()),
             NameError::Unresolved { .. } => End::retry(name.to_string()),
         };
     }
-    if error.is_builder() {
-        return End::failed(format!("no request can be made of this handler: {}", innermost(error)));
-    }
     End::retry(sentence(error, place))
 }
 
 /// Why the rest of an answer did not come.
-pub(super) fn broken(error: &reqwest::Error, place: &str) -> String {
+pub(super) fn broken(error: &hyper::Error, place: &str) -> String {
     format!("{place} broke off in the middle of its answer: {}", innermost(error))
 }
 
-fn sentence(error: &reqwest::Error, place: &str) -> String {
+fn sentence(error: &legacy::Error, place: &str) -> String {
     if let Some(tls) = find::<rustls::Error>(error) {
         let hint = if matches!(tls, rustls::Error::InvalidMessage(_)) { "; does it speak https there?" } else { "" };
         return format!("no TLS connection to {place}: {tls}{hint}");
     }
-    if error.is_connect() && error.is_timeout() {
+    let io = chain(error).filter_map(|error| error.downcast_ref::<std::io::Error>()).last();
+    // The system itself gives up as well, later than Baton and with a number of its own.
+    let is_late = io.is_some_and(|io| io.kind() == ErrorKind::TimedOut && io.raw_os_error().is_none());
+    if error.is_connect() && (is_late || find::<ConnectTimeout>(error).is_some()) {
         return format!("no connection to {place} within {} ms", CONNECT_TIMEOUT.as_millis());
     }
-    let io = chain(error).filter_map(|error| error.downcast_ref::<std::io::Error>()).last();
     match io.map(std::io::Error::kind) {
         Some(ErrorKind::ConnectionRefused) => format!("connection refused by {place}"),
         Some(ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe) => {

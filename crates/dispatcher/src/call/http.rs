@@ -3,61 +3,50 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::{HeaderMap, header};
+use ::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use baton_domain::address::AddressPolicy;
 use baton_domain::connection::{Auth, Tls};
 use baton_domain::{FieldErrors, Outcome, Response, Verdict};
 use chrono::Utc;
-use reqwest::{StatusCode, redirect};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
+use super::client::{Common, HttpClient};
 use super::kept::Kept;
 use super::oauth::{Token, TokenServer, TokenSource, Tokens};
 use super::resolver::{NameError, Names};
 use super::target::{self, HttpTarget};
-use super::tls::{self, TlsClients};
-use super::{Call, End, Started, answer, failure};
+use super::tls::{Authorities, TlsClients, TlsSettings};
+use super::{Call, CallError, End, Started, answer, failure};
 
-/// How long a connection may take to be there, TLS included, where the handler's timeout is not shorter. It is shared out among the
-/// addresses of a name, so that one that swallows packets does not keep the others from being tried.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an unused connection is kept. Shorter than the five seconds after which common servers close it, so that no request meets a
-/// connection that is just being closed.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-/// The most unused connections to one host that are kept.
-const IDLE_MAX: usize = 256;
 /// How long a look at a host name may take when a handler is saved.
 const INSPECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Makes the requests of all HTTP handlers.
 pub(super) struct HttpCaller {
-    client: reqwest::Client,
+    client: HttpClient,
     /// For handlers with TLS settings of their own.
     tls_clients: TlsClients,
     tokens: Tokens,
     policy: Arc<AddressPolicy>,
-    names: Names,
-    user_agent: String,
+    authorities: Authorities,
+    common: Common,
 }
 
 impl HttpCaller {
-    pub(super) fn new(policy: AddressPolicy, user_agent: &str) -> reqwest::Result<Self> {
+    /// # Errors
+    /// A user agent that no header can carry.
+    pub(super) fn new(policy: AddressPolicy, user_agent: &str) -> Result<Self, CallError> {
         // An error says that another part of the process has installed one, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let user_agent = HeaderValue::from_str(user_agent)?;
         let policy = Arc::new(policy);
-        let names = Names::new(Arc::clone(&policy));
-        let client = match builder(&names, user_agent).build() {
-            Ok(client) => client,
-            Err(error) => {
-                // A machine without any CA certificate can still call http:// URLs.
-                let client = builder(&names, user_agent).tls_certs_only([]).build()?;
-                tracing::warn!(%error, "no CA certificates on this system: every call of an https:// URL will fail");
-                client
-            }
-        };
-        let user_agent = user_agent.to_owned();
-        Ok(Self { client, tls_clients: TlsClients::default(), tokens: Tokens::default(), policy, names, user_agent })
+        let common = Common { names: Names::new(Arc::clone(&policy)), user_agent };
+        let authorities = Authorities::of_system();
+        let client = common.client(authorities.usual());
+        Ok(Self { client, tls_clients: TlsClients::default(), tokens: Tokens::default(), policy, authorities, common })
     }
 
     pub(super) async fn call(&self, target: &HttpTarget, limit: Duration, call: &Call<'_>) -> Outcome {
@@ -74,7 +63,7 @@ impl HttpCaller {
         let url = target::parse_url(url)?;
         self.check_literal(&url)?;
         let Some(url::Host::Domain(name)) = url.host() else { return Ok(()) };
-        match timeout(INSPECT_TIMEOUT, self.names.resolve(name)).await {
+        match timeout(INSPECT_TIMEOUT, self.common.names.resolve(name)).await {
             Ok(Err(refused @ NameError::Refused { .. })) => Err(refused.to_string()),
             _ => Ok(()),
         }
@@ -87,7 +76,7 @@ impl HttpCaller {
 
     /// What is wrong with certificates and keys, and with the address of a token server.
     pub(super) async fn inspect_connection(&self, auth: Option<&Auth<String>>, tls: Option<&Tls<String>>) -> FieldErrors {
-        let mut errors = tls.map(|tls| tls::inspect(tls, || self.builder())).unwrap_or_default();
+        let mut errors = tls.and_then(|tls| self.authorities.config(tls).err()).unwrap_or_default();
         if let Some(Auth::Oauth2 { token_url, .. }) = auth
             && let Err(reason) = self.inspect(token_url).await
         {
@@ -96,8 +85,9 @@ impl HttpCaller {
         errors
     }
 
-    fn builder(&self) -> reqwest::ClientBuilder {
-        builder(&self.names, &self.user_agent)
+    /// A client for handlers with these settings.
+    fn own_client(&self, settings: &TlsSettings) -> Result<HttpClient, String> {
+        self.tls_clients.get(settings, |tls| self.authorities.config(tls).map(|config| self.common.client(config)))
     }
 
     async fn exchange(&self, target: &HttpTarget, limit: Duration, call: &Call<'_>, started: &Started) -> End {
@@ -105,7 +95,7 @@ impl HttpCaller {
             Ok(headers) => headers,
             Err(reason) => return End::failed(reason),
         };
-        let client = match target.tls.as_ref().map(|settings| self.tls_clients.get(settings, || self.builder())).transpose() {
+        let client = match target.tls.as_ref().map(|settings| self.own_client(settings)).transpose() {
             Ok(own) => own,
             Err(reason) => return End::failed(reason),
         };
@@ -148,7 +138,7 @@ impl HttpCaller {
 
 /// A call on its way.
 struct Exchange<'a> {
-    client: &'a reqwest::Client,
+    client: &'a HttpClient,
     target: &'a HttpTarget,
     call: &'a Call<'a>,
     limit: Duration,
@@ -158,12 +148,15 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     async fn once(&self, headers: HeaderMap) -> End {
         let Self { client, target, call, limit, deadline } = self;
-        let request = client.post(target.url.clone()).headers(headers).body(call.body.clone());
-        match timeout_at(*deadline, request.send()).await {
+        let mut request = Request::new(Full::new(call.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = target.uri.clone();
+        *request.headers_mut() = headers;
+        match timeout_at(*deadline, client.send(request)).await {
             Err(_) => End::retry(format!("no answer within {} ms", limit.as_millis())),
             Ok(Err(error)) => failure::end(&error, &target.place),
             Ok(Ok(mut response)) => {
-                let (body, stop) = read(&mut response, *deadline).await;
+                let (body, stop) = read(response.body_mut(), *deadline).await;
                 let broken = match stop {
                     Stop::Enough => None,
                     Stop::Late => Some(format!("the answer was not complete within {} ms", limit.as_millis())),
@@ -175,23 +168,6 @@ impl Exchange<'_> {
     }
 }
 
-fn builder(names: &Names, user_agent: &str) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .user_agent(user_agent)
-        .dns_resolver(Arc::new(names.clone()))
-        .no_proxy()
-        .redirect(redirect::Policy::none())
-        // Bodies are kept as they come, whatever other parts of the process switch on.
-        .no_gzip()
-        .no_brotli()
-        .no_deflate()
-        .no_zstd()
-        .tcp_nodelay(true)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(IDLE_MAX)
-}
-
 /// Why no more of a body was read.
 enum Stop {
     /// It has ended, or there is more than is kept.
@@ -199,18 +175,19 @@ enum Stop {
     /// The time is over.
     Late,
     /// The connection is.
-    Broken(reqwest::Error),
+    Broken(hyper::Error),
 }
 
 /// Reads what is kept of a body. A body that ends within the limit is read to its end, so that its connection can be used again.
-async fn read(response: &mut reqwest::Response, deadline: Instant) -> (Kept, Stop) {
+async fn read(body: &mut Incoming, deadline: Instant) -> (Kept, Stop) {
     let mut kept = Kept::default();
     loop {
-        match timeout_at(deadline, response.chunk()).await {
+        match timeout_at(deadline, body.frame()).await {
             Err(_) => return (kept, Stop::Late),
-            Ok(Err(error)) => return (kept, Stop::Broken(error)),
-            Ok(Ok(None)) => return (kept, Stop::Enough),
-            Ok(Ok(Some(chunk))) => kept.take(&chunk),
+            Ok(None) => return (kept, Stop::Enough),
+            Ok(Some(Err(error))) => return (kept, Stop::Broken(error)),
+            // Trailers are not kept.
+            Ok(Some(Ok(frame))) => frame.data_ref().map_or((), |data| kept.take(data)),
         }
         if kept.truncated() {
             return (kept, Stop::Enough);
@@ -219,7 +196,7 @@ async fn read(response: &mut reqwest::Response, deadline: Instant) -> (Kept, Sto
 }
 
 /// What an answer means. One that did not come in full is retried, whatever its status: it is no answer.
-fn end(response: &reqwest::Response, body: Kept, broken: Option<String>) -> End {
+fn end(response: &::http::Response<Incoming>, body: Kept, broken: Option<String>) -> End {
     let (status, now) = (response.status(), Utc::now());
     let (verdict, error) = match broken {
         None => answer::judge(status, response.headers(), now),
@@ -236,11 +213,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_without_ca_certificates_still_has_a_client() {
-        let policy = AddressPolicy::new([], true);
-        assert!(HttpCaller::new(policy.clone(), "Baton/test").is_ok());
-        let names = Names::new(Arc::new(policy));
-        assert!(builder(&names, "Baton/test").tls_certs_only([]).build().is_ok());
+    fn a_user_agent_is_a_header_value() {
+        assert!(HttpCaller::new(AddressPolicy::new([], true), "Baton/test").is_ok());
         assert!(HttpCaller::new(AddressPolicy::new([], true), "a\nb").is_err());
     }
 }

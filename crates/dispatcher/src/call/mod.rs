@@ -3,6 +3,7 @@
 //! A call never fails as a Rust error: whatever goes wrong is data, an [`Outcome`] with a verdict and a sentence.
 
 mod answer;
+mod client;
 mod confinement;
 mod crew;
 mod failure;
@@ -22,6 +23,7 @@ mod signing;
 mod supervisor;
 mod target;
 mod tls;
+mod unverified;
 mod wire;
 
 use std::net::SocketAddr;
@@ -91,9 +93,9 @@ struct Parts {
 /// Why a [`Caller`] cannot be built. A bad setting: trying again does not help.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// The user agent is no header value, or TLS cannot be set up.
-    #[error("the HTTP client cannot be set up")]
-    Client(#[from] reqwest::Error),
+    /// The user agent is no header value.
+    #[error("the user agent cannot be sent")]
+    UserAgent(#[from] ::http::header::InvalidHeaderValue),
     /// The script root is not a folder that can be read.
     #[error("the script root {} ({SCRIPT_ROOT_SETTING}) is not a folder that Baton can read", root.display())]
     ScriptRoot {

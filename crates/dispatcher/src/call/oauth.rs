@@ -7,6 +7,7 @@ use std::time::Duration;
 use ::http::HeaderValue;
 use baton_domain::connection::{Auth, CredentialsIn};
 use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt, Full};
 use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType};
 use oauth2::{
     AsyncHttpClient, AuthType, ClientId, ClientSecret, HttpRequest, HttpResponse, RequestTokenError, Scope, TokenResponse as _,
@@ -17,6 +18,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
+use super::client::HttpClient;
 use super::failure;
 use super::target::{parse_url, place};
 
@@ -70,26 +72,26 @@ pub(super) struct NoToken(pub(super) String);
 
 /// The way to a token server.
 pub(super) struct TokenServer {
-    client: reqwest::Client,
+    client: HttpClient,
     /// Host and port.
     place: String,
 }
 
 impl TokenServer {
-    pub(super) fn new(client: &reqwest::Client, url: &Url) -> Self {
+    pub(super) fn new(client: &HttpClient, url: &Url) -> Self {
         Self { client: client.clone(), place: place(url) }
     }
 
     async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, NoToken> {
-        let failed = |error: reqwest::Error| {
+        let request = request.map(|form| Full::new(form.into()));
+        let mut response = self.client.send(request).await.map_err(|error| {
             let end = failure::end(&error, &self.place);
             NoToken(format!("no token: {}", end.error.unwrap_or_default()))
-        };
-        let request = reqwest::Request::try_from(request).map_err(failed)?;
-        let mut response = self.client.execute(request).await.map_err(failed)?;
+        })?;
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            body.extend_from_slice(&chunk);
+        while let Some(frame) = response.body_mut().frame().await {
+            let frame = frame.map_err(|error| NoToken(format!("no token: {}", failure::broken(&error, &self.place))))?;
+            body.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
             if body.len() > ANSWER_MAX {
                 return Err(NoToken(format!("no token: {} answered more than {} KiB", self.place, ANSWER_MAX / 1024)));
             }

@@ -6,11 +6,14 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::vec;
 
 use baton_domain::address::{AddressPolicy, Refusal};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
+use tower_service::Service;
 
 /// Why there is no address to connect to.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -103,13 +106,18 @@ fn reason(error: &std::io::Error) -> String {
     text.strip_prefix("failed to lookup address information: ").map_or_else(|| text.clone(), str::to_owned)
 }
 
-impl Resolve for Names {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for Names {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = NameError;
+    type Future = BoxFuture<'static, Result<Self::Response, NameError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), NameError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let names = self.clone();
-        Box::pin(async move {
-            let found = Self::resolve(&names, name.as_str()).await?;
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
+        Box::pin(async move { names.resolve(name.as_str()).await.map(Vec::into_iter) })
     }
 }
 

@@ -4,13 +4,14 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use baton_domain::Task;
 use baton_domain::connection::Auth;
 use baton_domain::handler::HandlerSpec;
 use chrono::{DateTime, Utc};
+use percent_encoding::percent_decode_str;
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP};
 use url::{Host, Url};
 
@@ -53,6 +54,8 @@ pub(super) enum Way {
 /// Where to post to, and what every request has in common.
 pub(super) struct HttpTarget {
     pub(super) url: Url,
+    /// What is asked for: the URL without user and fragment.
+    pub(super) uri: Uri,
     /// Host and port, as errors name them.
     pub(super) place: String,
     headers: HeaderMap,
@@ -107,6 +110,11 @@ impl HttpTarget {
         let secrets =
             secrets.into_iter().map(|(secret, until)| Ok((SigningKey::parse(&secret)?, until))).collect::<Result<_, String>>()?;
         let mut headers = common_headers(headers)?;
+        if let Some((username, password)) = user(&url)
+            && !headers.contains_key(header::AUTHORIZATION)
+        {
+            headers.insert(header::AUTHORIZATION, basic(&username, &password)?);
+        }
         let tokens = match auth {
             None => None,
             Some(Auth::Basic { username, password }) => {
@@ -115,7 +123,7 @@ impl HttpTarget {
             }
             Some(oauth2 @ Auth::Oauth2 { .. }) => TokenSource::new(oauth2)?,
         };
-        Ok(Self { url, place, headers, secrets, tls: tls.map(TlsSettings::new), tokens })
+        Ok(Self { uri: uri(&url)?, url, place, headers, secrets, tls: tls.map(TlsSettings::new), tokens })
     }
 
     /// The headers of one attempt that begins at `now`.
@@ -155,11 +163,28 @@ pub(super) fn parse_url(url: &str) -> Result<Url, String> {
         return Err("must not hold control characters, such as line breaks".to_owned());
     }
     let url = Url::parse(url).map_err(|e| format!("is not a URL ({e}); an example is http://host:8080/path"))?;
-    if matches!(url.scheme(), "http" | "https") && url.has_host() {
-        Ok(url)
-    } else {
-        Err(format!("must begin with http:// or https://, not {}:", url.scheme()))
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(format!("must begin with http:// or https://, not {}:", url.scheme()));
     }
+    uri(&url)?;
+    Ok(url)
+}
+
+/// What a request asks for.
+fn uri(url: &Url) -> Result<Uri, String> {
+    let mut asked = url.clone();
+    asked.set_fragment(None);
+    // Neither can fail for http and https, which always have a host.
+    let _ = asked.set_username("");
+    let _ = asked.set_password(None);
+    Uri::try_from(String::from(asked)).map_err(|e| format!("cannot be asked for ({e})"))
+}
+
+/// The user and the password that a URL holds.
+fn user(url: &Url) -> Option<(String, String)> {
+    let plain = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let (username, password) = (url.username(), url.password());
+    (!username.is_empty() || password.is_some()).then(|| (plain(username), plain(password.unwrap_or_default())))
 }
 
 /// The address that a URL names without the help of a name server.

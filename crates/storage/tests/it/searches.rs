@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use baton_domain::{CallStatus, EventId, EventStatus, Execution, ExecutionId, GenerationNumber, HandlerId, NewEvent, ObjectId};
 use baton_storage::{
-    DeadLetterSearch, DeliveryState, EventSearch, ExecutionSearch, LastExecution, Page, Paged, Record, Result, StorageError,
+    DeadLetterSearch, DeliveryState, EXAMINED_MAX, EventSearch, ExecutionSearch, LastExecution, Page, Paged, Record, Result,
+    StorageError,
 };
 
 use crate::fixture::{Fixture, after, delivery, dies, ends, event, execution, id_made_at, now, on_both, page};
@@ -15,6 +16,7 @@ on_both!(
     executions_by_every_filter,
     executions_of_an_event_are_bounded,
     the_last_execution_of_each_handler,
+    a_search_by_text_looks_at_so_many_a_page,
     dead_letters_by_every_filter,
     pages_lead_through_equal_instants,
     cursors_of_others_are_refused,
@@ -202,6 +204,35 @@ async fn the_last_execution_of_each_handler(f: Fixture) {
     let expected = HashMap::from([(HandlerId(2), short(&again)), (HandlerId(3), short(&skipped))]);
     assert_eq!(of(&[1, 2, 3, 99]).await, expected);
     assert_eq!(of(&[]).await, HashMap::new());
+}
+
+async fn a_search_by_text_looks_at_so_many_a_page(f: Fixture) {
+    f.append(&[NewEvent { data: r#"{"city":"Ghent"}"#.into(), ..event(1) }]).await;
+    let [of] = &f.unfinished().await[..] else { panic!("one") };
+    let mut log: Vec<_> = (0..EXAMINED_MAX + 2).map(|_| execution(of, 5, 1, CallStatus::Fail)).collect();
+    for nth in [0, 2] {
+        log[nth] = Execution { error: Some("no way".into()), handler_id: HandlerId(7), ..log[nth].clone() };
+    }
+    let (oldest, third) = (log[0].id, log[2].id);
+    let dispatcher = f.owner().await;
+    for executions in log.chunks(1000) {
+        let record = Record { executions: executions.to_vec(), partitions: vec![of.partition], ..Record::default() };
+        f.store.record(dispatcher, &record).await.unwrap();
+    }
+    let search = ExecutionSearch { error: Some("NO WAY".into()), ..ExecutionSearch::default() };
+    // The last that is looked at is the third; it is found, and the page leads on behind it.
+    let first = f.store.search_executions(&search, &page(5)).await.unwrap();
+    assert_eq!(first.items.iter().map(|x| x.id).collect::<Vec<_>>(), [third]);
+    assert_eq!(executions(&f, search.clone()).await, [third, oldest]);
+    // Other conditions narrow what is looked at.
+    let of_handler = ExecutionSearch { handler_id: Some(HandlerId(7)), ..search };
+    let found = f.store.search_executions(&of_handler, &page(5)).await.unwrap();
+    assert_eq!((found.items.len(), found.next_cursor), (2, None));
+    // A page may be empty and lead on.
+    let nowhere = ExecutionSearch { data: Some("Bruges".into()), ..ExecutionSearch::default() };
+    let found = f.store.search_executions(&nowhere, &page(5)).await.unwrap();
+    assert!(found.items.is_empty() && found.next_cursor.is_some());
+    assert_eq!(executions(&f, nowhere).await, []);
 }
 
 async fn dead_letters_by_every_filter(f: Fixture) {

@@ -45,9 +45,9 @@ struct ExecutionQuery {
     #[serde(default)]
     #[param(value_type = Option<Vec<ExecutionStatus>>)]
     status: Vec<String>,
-    /// Part of the event's data, in any case of its letters.
+    /// Part of the event's data, in any case of its letters. A page looks at 10,000 executions: one with few or no items may lead on.
     data: Option<String>,
-    /// Part of the error, in any case of its letters.
+    /// Part of the error, in any case of its letters. A page looks at 10,000 executions, as with `data`.
     error: Option<String>,
     /// Begun at this instant or later.
     #[param(value_type = Option<chrono::DateTime<chrono::Utc>>)]

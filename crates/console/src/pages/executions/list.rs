@@ -39,10 +39,12 @@ pub(super) async fn list(
         }
         section.panel {
             (search::advanced_search(search.is_any(), PATH, PATH, &fields(&search, &event_types, &errors)))
-            @if page.items.is_empty() { (nothing(&search, &errors)) } @else { (table::table(&page.items)) }
+            @if page.items.is_empty() { (nothing(&search, &errors, page.next_cursor.as_deref())) } @else { (table::table(&page.items)) }
         }
-        (pager::pager(search.cursor.is_empty(), &search.at(PATH, ""),
-            page.next_cursor.as_ref().map(|next| search.at(PATH, next)).as_deref()))
+        @if !page.items.is_empty() || page.next_cursor.is_none() {
+            (pager::pager(search.cursor.is_empty(), &search.at(PATH, ""),
+                page.next_cursor.as_ref().map(|next| search.at(PATH, next)).as_deref()))
+        }
     };
     Ok(shell.page(Section::Executions, "Execution Logs", &content))
 }
@@ -98,9 +100,17 @@ fn exports(search: &LogSearch, errors: &Errors) -> Markup {
     }
 }
 
-fn nothing(search: &LogSearch, errors: &Errors) -> Markup {
+fn nothing(search: &LogSearch, errors: &Errors, next: Option<&str>) -> Markup {
     if !errors.is_empty() {
         return empty::empty("This cannot be searched for", "See what is said beside the fields.", &html! {});
+    }
+    if let Some(next) = next {
+        let what = "A text is searched for in 10,000 executions at a time, the newest first: those that the other fields leave. None of these has it.";
+        let further = html! {
+            a.btn.primary rel="next" href=(search.at(PATH, next)) { "Search further back" }
+            @if !search.cursor.is_empty() { a.btn href=(search.at(PATH, "")) { "First page" } }
+        };
+        return empty::empty("Nothing found yet", what, &further);
     }
     if search.is_any() || !search.cursor.is_empty() {
         let all = html! { a.btn href=(PATH) { "Show all executions" } };

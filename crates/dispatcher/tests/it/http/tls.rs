@@ -185,8 +185,9 @@ async fn what_cannot_be_used_is_said_before_it_is_saved() {
     };
     assert!(fields(trusting(Some(authority.pem()))).await.is_empty());
     let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    assert_eq!(fields(trusting(Some(pem.into()))).await, ["tls"]);
-    assert_eq!(fields(trusting(Some("-----BEGIN CERTIFICATE-----\n!".into()))).await, ["tls.ca"]);
+    for none in [pem, "-----BEGIN CERTIFICATE-----\n!", "", "no certificate"] {
+        assert_eq!(fields(trusting(Some(none.into()))).await, ["tls.ca"], "{none}");
+    }
     let pair = |certificate: &str, key: &str| Tls {
         client_certificate: Some(certificate.into()),
         client_key: Some(key.into()),

@@ -52,6 +52,24 @@ async fn the_request_is_exact() {
 }
 
 #[tokio::test]
+async fn the_user_of_a_url_is_sent_as_a_header_and_its_fragment_not_at_all() {
+    let server = Server::saying(OK).await;
+    let url = format!("http://us%40er:p%3Ass@{}/x?y=1#part", server.address);
+    let own = [("Authorization".to_owned(), "Bearer own".to_owned())];
+    for headers in [vec![], own.to_vec()] {
+        let target = Target::new(&spec(&url, AMPLE), Opened { headers, ..Opened::default() }).unwrap();
+        call(&caller(&[], true), &target, 1).await;
+    }
+    let sent: Vec<_> = server.requests().iter().map(|r| r.header("authorization").unwrap().to_owned()).collect();
+    // base64 of us@er:p:ss; an operator's own header counts.
+    assert_eq!(sent, ["Basic dXNAZXI6cDpzcw==", "Bearer own"]);
+    for request in server.requests() {
+        assert_eq!(request.line, "POST /x?y=1 HTTP/1.1");
+        assert_eq!(request.header("host").unwrap(), server.address.to_string());
+    }
+}
+
+#[tokio::test]
 async fn the_id_is_the_same_on_every_attempt() {
     let server = Server::saying(OK).await;
     let (caller, target) = (caller(&[], true), target(&server.url("/"), AMPLE));
