@@ -29,6 +29,17 @@ pub(crate) fn is_from_elsewhere(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
 
+/// Whether the request comes from a page of the console: the browser says so, or names the origin of the very address that it asks. Browsers
+/// say the first over https and to this machine only.
+pub(crate) fn is_own(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin";
+    }
+    let origin = text("origin").and_then(|origin| origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://")));
+    origin.is_some() && origin == text("host")
+}
+
 /// Refuses what another site has sent, but for looking at pages.
 pub(crate) async fn same_site(request: Request, next: Next) -> Response {
     let is_look = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -36,4 +47,38 @@ pub(crate) async fn same_site(request: Request, next: Next) -> Response {
         return Failure::forbidden("Another site has sent this form. Baton takes only those of its own pages.").into_response();
     }
     next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderName;
+
+    use super::*;
+
+    #[test]
+    fn a_page_of_the_console_is_told_from_others() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            pairs.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect::<HeaderMap>()
+        };
+        let host = ("host", "baton.lan:8080");
+        for own in [
+            &[("sec-fetch-site", "same-origin")][..],
+            &[host, ("origin", "http://baton.lan:8080")],
+            &[host, ("origin", "https://baton.lan:8080")],
+        ] {
+            assert!(is_own(&headers(own)), "{own:?}");
+        }
+        for other in [
+            &[][..],
+            &[host],
+            &[("origin", "http://baton.lan:8080")],
+            &[host, ("origin", "null")],
+            &[host, ("origin", "http://evil.example")],
+            &[host, ("origin", "http://baton.lan:8081")],
+            &[host, ("origin", "http://baton.lan:8080"), ("sec-fetch-site", "same-site")],
+            &[host, ("origin", "http://baton.lan:8080"), ("sec-fetch-site", "none")],
+        ] {
+            assert!(!is_own(&headers(other)), "{other:?}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod csrf;
 mod failure;
 mod flash;
 mod form;
+mod kept;
 mod layout;
 mod pages;
 mod security_headers;

@@ -15,6 +15,8 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
 use crate::failure::Failure;
+use crate::form::{FORM_MAX, Fields};
+use crate::kept::{Carried, Kept};
 use crate::session::{self, Session};
 use crate::state::Console;
 use crate::{HOME, csrf, form, layout};
@@ -25,6 +27,8 @@ const ATTEMPTS_MAX: usize = 4;
 const WRONG_TAKES: Duration = Duration::from_secs(1);
 /// How long an attempt waits for its turn.
 const TURN_WITHIN: Duration = Duration::from_secs(10);
+/// The largest form of the sign-in, in bytes: one that it carries is in it, escaped once more.
+const SIGN_IN_MAX: usize = 2 * FORM_MAX;
 /// The longest address to go back to, in bytes.
 const NEXT_MAX: usize = 2000;
 
@@ -44,12 +48,13 @@ struct Wanted {
     next: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct SignIn {
-    #[serde(default)]
     token: String,
-    #[serde(default)]
     next: String,
+    #[serde(flatten)]
+    carried: Carried,
 }
 
 pub(crate) fn router() -> Router<Console> {
@@ -86,47 +91,61 @@ async fn ask(State(console): State<Console>, Query(wanted): Query<Wanted>, heade
     if session::of(&console, &headers).is_some() {
         return Redirect::to(own_page(&wanted.next).unwrap_or(HOME)).into_response();
     }
-    page(&wanted.next, None).into_response()
+    page(&wanted.next, None, None).into_response()
+}
+
+/// The sign-in that carries a form which came when the session had ended.
+pub(crate) fn ended(console: &Console, kept: &Kept) -> Response {
+    (StatusCode::UNAUTHORIZED, kept.noted(console), page(kept.back(), None, Some(kept))).into_response()
 }
 
 async fn sign_in(State(console): State<Console>, request: Request) -> Result<Response, Failure> {
     let jar = SignedCookieJar::from_headers(request.headers(), console.key.clone());
     // The browser itself says how it sees this page. A cookie that is only for https would be lost on plain http.
     let secure = request.headers().get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
-    let sent: SignIn = form::parse(&form::body(request).await?)?;
+    let sent: SignIn = form::parse(&form::body(request, SIGN_IN_MAX).await?)?;
+    let kept = sent.carried.kept(&jar);
+    let refused = |wrong| page(&sent.next, Some(wrong), kept.as_ref());
     let Ok(Ok(turn)) = tokio::time::timeout(TURN_WITHIN, console.attempts.0.acquire()).await else {
-        let busy = page(&sent.next, Some("Too many are signing in at the moment. Try again in a minute."));
+        let busy = refused("Too many are signing in at the moment. Try again in a minute.");
         return Ok((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "60")], busy).into_response());
     };
     if !bool::from(sent.token.trim().as_bytes().ct_eq(console.admin_token.as_bytes())) {
         tokio::time::sleep(WRONG_TAKES).await;
         drop(turn);
         tracing::warn!("a wrong token was shown at the sign-in of the console");
-        return Ok((StatusCode::UNAUTHORIZED, page(&sent.next, Some("That is not the admin token."))).into_response());
+        return Ok((StatusCode::UNAUTHORIZED, refused("That is not the admin token.")).into_response());
     }
-    let jar = jar.add(Session::begin(Utc::now()).cookie(secure));
-    Ok((jar, Redirect::to(own_page(&sent.next).unwrap_or(HOME))).into_response())
+    let session = Session::begin(Utc::now(), secure);
+    let jar = jar.add(session.cookie());
+    Ok(match kept {
+        Some(kept) => (jar, kept.asked_about(&session)).into_response(),
+        None => (jar, Redirect::to(own_page(&sent.next).unwrap_or(HOME))).into_response(),
+    })
 }
 
 async fn sign_out(State(console): State<Console>, request: Request) -> Result<Response, Failure> {
     let jar = SignedCookieJar::from_headers(request.headers(), console.key.clone());
     if let Some(session) = session::of(&console, request.headers()) {
-        let fields: Vec<(String, String)> = form::parse(&form::body(request).await?)?;
-        let token = fields.iter().find(|(name, _)| name == csrf::FIELD).map(|(_, token)| token.as_str());
-        if !csrf::is_right(&session, token) {
+        let fields: Fields = form::parse(&form::body(request, FORM_MAX).await?)?;
+        if !csrf::is_right(&session, form::token(&fields)) {
             return Err(Failure::forbidden("This form belongs to another session."));
         }
     }
     Ok((session::ended(jar), Redirect::to("/console/sign-in")).into_response())
 }
 
-fn page(next: &str, wrong: Option<&str>) -> Markup {
+fn page(next: &str, wrong: Option<&str>, kept: Option<&Kept>) -> Markup {
     let body = html! {
         main.alone #main {
             (layout::logo())
             h1 { "Sign in" }
+            @if kept.is_some() {
+                div.said.warn role="status" { "Your session has ended. Sign in, and what you entered is kept: nothing of it is carried out before you say so." }
+            }
             form method="post" action="/console/sign-in" {
                 input type="hidden" name="next" value=(own_page(next).unwrap_or_default());
+                @if let Some(kept) = kept { (kept.carried()) }
                 div.field {
                     label for="token" { "Admin token" }
                     input #token type="password" name="token" required autofocus autocomplete="current-password" spellcheck="false"

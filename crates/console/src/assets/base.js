@@ -26,8 +26,31 @@
   };
   setTimes(document);
   setInterval(() => { if (!document.hidden) setTimes(document); }, 5000);
-  // For scripts that put something new into the page.
-  window.baton = { setTimes };
+
+  // Says once that the session has ended; what is typed into the page stays.
+  const ended = (sentence) => {
+    if (document.getElementById("ended")) return;
+    const said = document.createElement("div");
+    said.id = "ended";
+    said.className = "said bad";
+    said.setAttribute("role", "alert");
+    said.textContent = `${sentence} What you have typed stays: when you send it, you are asked to sign in first. `;
+    const link = document.createElement("a");
+    link.className = "inline";
+    link.href = `/console/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.textContent = "Sign in";
+    said.append(link);
+    document.getElementById("main")?.prepend(said);
+  };
+  // The text of a page or of a part of one; nothing where there is none.
+  const ask = async (address) => {
+    const answer = await fetch(address, { headers: { accept: "text/html", "baton-script": "1" }, redirect: "error" });
+    if (answer.status === 401) ended(await answer.text());
+    else document.getElementById("ended")?.remove();
+    return answer.ok ? answer.text() : null;
+  };
+  // For other scripts.
+  window.baton = { setTimes, ask };
 
   for (const button of document.querySelectorAll("button[data-copy]")) {
     if (!navigator.clipboard) break;

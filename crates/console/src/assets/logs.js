@@ -80,7 +80,12 @@
       source.addEventListener("rows", (event) => { after = event.lastEventId || after; add(event.data); });
       source.addEventListener("error", () => {
         // A browser comes back by itself from a connection that broke, not from a refusal.
-        if (source.readyState === EventSource.CLOSED) { source = null; say("Not live; load the page again", false); }
+        if (source.readyState === EventSource.CLOSED) {
+          source = null;
+          say("Not live; load the page again", false);
+          // An event stream cannot say why it is refused; a page can.
+          window.baton.ask(location.href).catch(() => {});
+        }
         else say("Connecting", false);
       });
     };
@@ -102,9 +107,9 @@
   const job = document.querySelector("[data-progress]");
   const look = async () => {
     try {
-      const answer = await fetch(job.dataset.progress, { credentials: "same-origin", redirect: "error" });
-      if (!answer.ok) return;
-      job.innerHTML = await answer.text();
+      const part = await window.baton.ask(job.dataset.progress);
+      if (part === null) return;
+      job.innerHTML = part;
       window.baton.setTimes(job);
     } catch { /* The next look may do. */ }
     if (!job.querySelector("[data-ended]")) setTimeout(look, 1000);

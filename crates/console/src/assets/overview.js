@@ -7,10 +7,9 @@
   const look = async () => {
     const reads = live().querySelector("details[open]") || live().contains(document.activeElement);
     if (document.hidden || reads) return;
-    const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-    // A session that has ended leads to the sign-in: the page stays as it is.
-    if (!answer.ok || answer.redirected) return;
-    const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
+    const page = await window.baton.ask(location.href);
+    if (page === null) return;
+    const next = new DOMParser().parseFromString(page, "text/html").getElementById("live");
     if (!next) return;
     live().replaceWith(document.adoptNode(next));
     window.baton.setTimes(live());

@@ -89,8 +89,8 @@
       for (const name of names) query.set(name, form.elements.namedItem(name)?.value ?? "");
       if (form.dataset.id) query.set("id", form.dataset.id);
       try {
-        const answer = await fetch(`${path}?${query}`, { headers: { accept: "text/html" }, redirect: "error" });
-        if (answer.ok && number === asked) target.innerHTML = await answer.text();
+        const part = await window.baton.ask(`${path}?${query}`);
+        if (part !== null && number === asked) target.innerHTML = part;
       } catch {
         // The last answer stays; saving says what is wrong.
       }

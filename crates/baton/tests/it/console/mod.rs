@@ -11,5 +11,6 @@ mod pages;
 mod provisioning;
 mod scheduler;
 mod screens;
+mod session_ends;
 mod sign_in;
 mod without_scripts;

@@ -76,6 +76,11 @@ impl Browser {
         self.see("h1", "Overview").await;
     }
 
+    /// Takes the session away, as if it had ended.
+    pub(crate) async fn lose_session(&self) {
+        within(SOON, "the cookie to go", self.client.delete_cookie("baton_session")).await.unwrap();
+    }
+
     /// Makes the window so large, in pixels.
     pub(crate) async fn resize(&self, width: u32, height: u32) {
         within(SOON, "the window", self.client.set_window_size(width, height)).await.unwrap();
