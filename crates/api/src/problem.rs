@@ -86,7 +86,7 @@ impl Code {
         (
             Self::VersionMismatch,
             StatusCode::PRECONDITION_FAILED,
-            "`If-Match` does not name the stored version: read again, edit again.",
+            "`If-Match` or `version` does not name the stored version: read again, edit again.",
         ),
         (Self::BodyTooLarge, StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this path takes."),
         (Self::EventTooLarge, StatusCode::PAYLOAD_TOO_LARGE, "An event has more than 1 MiB of data."),
@@ -146,7 +146,7 @@ pub(crate) struct ProblemBody<'a> {
     #[schema(example = "priority: must be 1 to 65535")]
     detail: &'a str,
     code: Code,
-    /// Every field or parameter that is refused; only with the status 422.
+    /// Every field or parameter that is refused; only with the status 422, and with 412 where several things are edited at once.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Option<Vec<RefusedField>>, nullable = false)]
     errors: &'a [FieldError],
@@ -171,6 +171,11 @@ impl Problem {
 
     /// Fields or parameters that are refused.
     pub fn invalid(errors: FieldErrors) -> Self {
+        Self::of(Code::ValidationFailed, errors)
+    }
+
+    /// A problem of this kind with the fields that it is about.
+    pub(crate) fn of(code: Code, errors: FieldErrors) -> Self {
         let mut errors = errors.0;
         let more = errors.len().saturating_sub(ERRORS_MAX);
         errors.truncate(ERRORS_MAX);
@@ -182,7 +187,7 @@ impl Problem {
         if more > 0 {
             detail = format!("{more} more are refused beside the {ERRORS_MAX} that are named. {detail}");
         }
-        Self { code: Code::ValidationFailed, detail, errors, retry_after: None }
+        Self { code, detail, errors, retry_after: None }
     }
 
     /// One field or parameter that is refused.
@@ -205,6 +210,12 @@ impl Problem {
     /// The same, with another sentence after its own.
     pub(crate) fn but(mut self, sentence: impl AsRef<str>) -> Self {
         self.detail = format!("{} {}", self.detail, sentence.as_ref());
+        self
+    }
+
+    /// The same, with another sentence before its own.
+    pub(crate) fn because(mut self, sentence: &str) -> Self {
+        self.detail = format!("{sentence} {}", self.detail);
         self
     }
 

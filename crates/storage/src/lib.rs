@@ -24,6 +24,7 @@ mod minutes;
 mod ownership;
 mod paging;
 mod pauses;
+mod priorities;
 mod progress;
 mod record;
 mod rekey;
@@ -55,6 +56,7 @@ pub use minutes::{COUNTS_WRITTEN_EVERY, CountedCall, Counts, HandlerCounts, Hand
 pub use ownership::{Instance, Work};
 pub use paging::{Page, Paged};
 pub use pauses::Pause;
+pub use priorities::{NewPriority, Stale};
 pub use progress::{EarlierDispatch, Progress, ProgressState};
 pub use record::{DeliveryRow, Finished, Record};
 pub use rekey::Resealed;
@@ -87,6 +89,7 @@ pub fn statements() -> Vec<Statement> {
         minutes::STATEMENTS,
         ownership::STATEMENTS,
         pauses::STATEMENTS,
+        priorities::STATEMENTS,
         progress::STATEMENTS,
         record::STATEMENTS,
         rekey::STATEMENTS,

@@ -21,6 +21,7 @@ const MORE: &[(&str, &[Code])] = &[
     ("update_handler", &[Code::VersionMismatch, Code::EditConflict]),
     ("delete_handler", &[Code::VersionMismatch, Code::EditConflict]),
     ("toggle_handler", &[Code::VersionMismatch, Code::EditConflict, Code::HandlerArchived]),
+    ("set_priorities", &[Code::VersionMismatch]),
     ("test_handler", &[Code::Overloaded]),
     ("publish_event", &[Code::EventTooLarge, Code::Overloaded, Code::BacklogFull]),
     ("publish_batch", &[Code::EventTooLarge, Code::Overloaded, Code::BacklogFull]),

@@ -15,6 +15,7 @@ const CALLS: &[(&str, &str)] = &[
     ("DELETE", "/v1/handlers/1"),
     ("POST", "/v1/handlers/1/toggle"),
     ("POST", "/v1/handlers/1/test"),
+    ("POST", "/v1/handlers/priorities"),
     ("GET", "/v1/event-types"),
     ("POST", "/v1/event-types"),
     ("PUT", "/v1/event-types/clients.create/schema"),

@@ -18,6 +18,7 @@ mod logs;
 mod openapi;
 mod overload;
 mod pauses;
+mod priorities;
 mod properties;
 mod proxy;
 mod replays;

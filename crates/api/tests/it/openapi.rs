@@ -32,6 +32,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("get post", "/v1/handlers"),
     ("get put patch delete", "/v1/handlers/{id}"),
     ("post", "/v1/handlers/{id}/toggle"),
+    ("post", "/v1/handlers/priorities"),
     ("post", "/v1/handlers/{id}/test"),
     ("post", "/v1/handlers/{id}/pause"),
     ("post", "/v1/handlers/{id}/resume"),

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use baton_domain::handler::{Sealed, SigningSecret};
 use baton_domain::{EventType, Handler, HandlerId, HandlerStatus, OnFailure, RetryPolicy, Task};
-use baton_storage::{HandlerOrder, HandlerSearch, HandlerSort, NewHandler, Page, StorageError};
+use baton_storage::{HandlerOrder, HandlerSearch, HandlerSort, NewHandler, NewPriority, Page, Stale, StorageError};
 
 use crate::fixture::{Fixture, after, now, on_both, page};
 
 on_both!(
     a_handler_is_kept_whole,
     edits_are_guarded_by_the_version,
+    priorities_change_all_or_none,
     ids_are_never_used_again,
     handlers_by_every_filter,
     every_order_pages_through_equals,
@@ -94,6 +95,35 @@ async fn edits_are_guarded_by_the_version(f: Fixture) {
     let other = f.other_store().await;
     let (one, two) = tokio::join!(f.store.update_handler(&handler, 1, after(7)), other.update_handler(&handler, 1, after(7)));
     assert!(one.is_ok() != two.is_ok());
+}
+
+async fn priorities_change_all_or_none(f: Fixture) {
+    let mut ids = Vec::new();
+    for name in ["a", "b", "c"] {
+        ids.push(create(&f, new(name)).await.spec.id);
+    }
+    let (a, b, c) = (ids[0], ids[1], ids[2]);
+    let to = |id, priority, version| NewPriority { id, priority, version };
+    let stored = async || {
+        let mut stored = Vec::new();
+        for id in &ids {
+            stored.extend(f.store.handler(*id).await.unwrap().map(|of| (of.spec.priority, of.version, of.updated_at)));
+        }
+        stored
+    };
+    assert_eq!(f.store.set_priorities(&[to(c, 65_535, 1), to(a, 1, 1)], after(5)).await.unwrap(), []);
+    assert_eq!(stored().await, [(1, 2, after(5)), (100, 1, now()), (65_535, 2, after(5))]);
+    // One of another version, one that is gone: both are named, and the rest stays as it is.
+    f.store.delete_handler(b, None).await.unwrap();
+    let stale = f.store.set_priorities(&[to(c, 3, 1), to(b, 2, 1), to(a, 9, 2)], after(6)).await.unwrap();
+    assert_eq!(stale, [Stale { id: b, version: None }, Stale { id: c, version: Some(2) }]);
+    assert_eq!(stored().await, [(1, 2, after(5)), (65_535, 2, after(5))]);
+    // Of two at once, in whichever order they name them, one is lost and told so.
+    let other = f.other_store().await;
+    let (one, two) = ([to(a, 5, 2), to(c, 6, 2)], [to(c, 7, 2), to(a, 8, 2)]);
+    let (one, two) = tokio::join!(f.store.set_priorities(&one, after(7)), other.set_priorities(&two, after(7)));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert!(one.is_empty() != two.is_empty() && one.len() + two.len() == 2, "{one:?} {two:?}");
 }
 
 async fn ids_are_never_used_again(f: Fixture) {

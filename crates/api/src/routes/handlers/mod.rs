@@ -7,6 +7,7 @@ mod filter_test;
 mod last_execution;
 mod live;
 mod patch;
+mod priorities;
 mod secrets;
 mod shape;
 mod test_call;
@@ -42,6 +43,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(list_handlers, create_handler))
         .routes(routes!(get_handler, replace_handler, update_handler, delete_handler))
         .routes(routes!(toggle_handler))
+        .routes(routes!(priorities::set_priorities))
         .routes(routes!(test_call::test_handler))
         .routes(routes!(filter_test::test_filter))
 }

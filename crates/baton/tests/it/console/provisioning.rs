@@ -105,6 +105,29 @@ async fn priorities_are_changed_by_number_by_keyboard_and_by_dragging() {
 }
 
 #[tokio::test]
+async fn where_there_is_no_room_those_behind_make_way_all_at_once() {
+    let baton = Embedded::start().await;
+    let mut ids = Vec::new();
+    for (name, priority) in [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("far", 90)] {
+        ids.push(baton.api.create(&at(name, "clients.create", priority)).await);
+    }
+    let browser = Browser::signed_in(&baton, Scripts::On).await;
+    browser.keys(&format!("#h{} .grip", ids[3]), "\u{e013}").await;
+    browser.see(".said.good", "d has the priority 3. 1 handler after it made way.").await;
+    let operator = Operator::of(&baton).await;
+    let moved = operator.send(&format!("/console/provisioning/{}/move", ids[2]), &[("before", &ids[0].to_string())]).await;
+    assert_eq!(moved.status, 303);
+    browser.open("/console/provisioning").await;
+    assert_eq!(browser.texts("td.name a").await, ["c", "a", "b", "d", "far"]);
+    let mut stored = Vec::new();
+    for id in &ids {
+        let handler = baton.api.handler(*id).await;
+        stored.push((handler["priority"].as_i64().unwrap(), handler["version"].as_i64().unwrap()));
+    }
+    assert_eq!(stored, [(2, 2), (3, 2), (1, 3), (4, 3), (90, 1)], "nobody is edited who need not be");
+}
+
+#[tokio::test]
 async fn many_handlers_are_paged_and_each_page_is_small() {
     let baton = Embedded::start().await;
     let (wide, target) = ("w".repeat(190), format!("http://127.0.0.1:9/{}", "x".repeat(1900)));

@@ -1,10 +1,13 @@
 //! What the buttons of the list do.
 
+use std::collections::HashMap;
+
 use axum::extract::{Query, State};
 use axum::http::Method;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::PATH;
@@ -140,18 +143,19 @@ async fn reordered(api: &ApiClient, id: i64, to: &Move) -> Result<Flash, ApiErro
     if changed.is_empty() {
         return Ok(Flash::good(format!("{} stands there already.", handler.name)));
     }
-    // From the end on, so that nobody passes anybody else on the way there.
-    for place in changed.iter().rev() {
-        let Some(member) = chain.iter().find(|of| of.id == place.id) else { continue };
-        let patch = json!({"priority": place.priority});
-        let path = format!("/v1/handlers/{}", place.id);
-        if let Err(error) = api.send::<Handler>(Method::PATCH, &path, Some(member.version), &patch).await {
-            let why = reason(&error);
-            return Ok(Flash::bad(format!(
-                "{} could not get the priority {}: {why} Look at the order as it is now.",
-                member.name, place.priority
-            )));
+    let versions: HashMap<_, _> = chain.iter().map(|of| (of.id, of.version)).collect();
+    let handlers: Vec<_> = changed
+        .iter()
+        .map(|place| json!({"id": place.id, "priority": place.priority, "version": versions.get(&place.id)}))
+        .collect();
+    match api.send::<IgnoredAny>(Method::POST, "/v1/handlers/priorities", None, &json!({"handlers": handlers})).await {
+        Ok(_) => {}
+        Err(error) if error.is("version_mismatch") => {
+            return Ok(Flash::bad(
+                "Somebody else has just edited this handler or one that makes way for it. Nothing was changed: look at the order as it is now.",
+            ));
         }
+        Err(error) => return Err(error),
     }
     let own = changed.iter().find(|place| place.id == id).map_or(u32::from(handler.priority), |place| place.priority);
     let others = match changed.iter().filter(|place| place.id != id).count() {
