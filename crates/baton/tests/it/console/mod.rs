@@ -1,5 +1,6 @@
 //! The web console: by requests alone, and in a real browser.
 
+mod cancel;
 mod connection;
 mod failing;
 mod form;

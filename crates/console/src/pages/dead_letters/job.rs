@@ -187,6 +187,7 @@ fn shown(job: &Job) -> Markup {
             } @else {
                 progress aria-label="Progress" {}
             }
+            @if job.state == "cancelled" && job.kind == "replay_dead_letters" { p.muted { "The rest are dead letters still." } }
             @if let Some(error) = &job.error { p.error-text { (beginning(error, ERROR_MAX)) } }
         }
         dl.facts {
