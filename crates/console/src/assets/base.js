@@ -27,6 +27,13 @@
   setTimes(document);
   setInterval(() => { if (!document.hidden) setTimes(document); }, 5000);
 
+  // Narrow screens show tables as blocks, which some browsers no longer take for tables: their roles are said outright.
+  const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", td: "cell", "th[scope=col]": "columnheader", "th[scope=rowgroup]": "rowheader" };
+  const setRoles = (root) => {
+    for (const [which, role] of Object.entries(ROLES)) for (const part of root.querySelectorAll(which)) part.setAttribute("role", role);
+  };
+  setRoles(document);
+
   // Says once that the session has ended; what is typed into the page stays.
   const ended = (sentence) => {
     if (document.getElementById("ended")) return;
@@ -50,7 +57,7 @@
     return answer.ok ? answer.text() : null;
   };
   // For other scripts.
-  window.baton = { setTimes, ask };
+  window.baton = { setTimes, setRoles, ask };
 
   for (const button of document.querySelectorAll("button[data-copy]")) {
     if (!navigator.clipboard) break;

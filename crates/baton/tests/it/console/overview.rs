@@ -2,11 +2,12 @@
 
 use baton_testkit::rules::always;
 use baton_testkit::{Answer, Receiver, eventually};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::pages::Operator;
 use crate::rig::bodies::{event, http};
-use crate::rig::{Browser, Embedded, SOON, Scripts};
+use crate::rig::{Browser, Embedded, SOON, Scripts, Theme};
 
 #[tokio::test]
 async fn what_was_published_and_what_failed_is_seen() {
@@ -56,6 +57,66 @@ async fn is_seen(scripts: Scripts) {
     browser.see(".spans [aria-current]", "24 h").await;
     assert_eq!(browser.address().await, "/console/?span=24h");
     browser.see(".tile .figure", "50 %").await;
+}
+
+/// What an attribute or a text is, for each of these elements.
+async fn each(browser: &Browser, css: &str, of: &str) -> Vec<String> {
+    let script = format!("return [...document.querySelectorAll(`{css}`)].map((one) => {of})");
+    browser.run(&script).await.as_array().unwrap().iter().map(|one| one.as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn plots_are_read_by_keyboard_and_in_the_readers_zone() {
+    let baton = Embedded::start().await;
+    let receiver = Receiver::start().await;
+    baton.api.create_live([http("CRM", "clients.create", receiver.url("/crm"))]).await;
+    baton.api.finished(&baton.api.publish(&event("clients.create", 1, json!({}))).await).await;
+    eventually(SOON, "the statistics to be written", async || {
+        (baton.api.get("/v1/stats/minutes").await["total"]["executions"] == 1).then_some(())
+    })
+    .await;
+    // 5 h 45 min ahead of UTC.
+    let browser = Browser::start_at(&baton, Scripts::On, Theme::Light, "Asia/Kathmandu").await;
+    browser.sign_in(&baton).await;
+    browser.see_count(".plotbox [role=slider][tabindex='0']", 5).await;
+    browser.see_count(".plot .zone", 0).await;
+    let (instants, shown) = (
+        each(&browser, ".plot text[data-at]", "one.dataset.at").await,
+        each(&browser, ".plot text[data-at]", "one.textContent").await,
+    );
+    assert!(instants.len() >= 20, "{instants:?}");
+    for (instant, shown) in instants.iter().zip(&shown) {
+        let there = instant.parse::<DateTime<Utc>>().unwrap() + TimeDelta::minutes(345);
+        assert_eq!(*shown, there.format("%H:%M").to_string(), "{instant}");
+    }
+
+    let slider = "section[aria-label='Executions per minute'] [role=slider]";
+    let said = async || each(&browser, slider, "one.getAttribute('aria-valuetext')").await.remove(0);
+    let steps = each(&browser, slider, "one.getAttribute('aria-valuemax')").await.remove(0).parse::<usize>().unwrap();
+    // From the newest step back to the one with the call, which is among the last.
+    browser.keys(slider, "\u{e012}").await;
+    browser.see("section[aria-label='Executions per minute'] .read", "success: ").await;
+    browser.keys(slider, "\u{e010}").await;
+    let mut found = Vec::new();
+    for _ in 0..steps {
+        found.push(said().await);
+        browser.keys(slider, "\u{e012}").await;
+    }
+    let calls = found.iter().filter(|said| said.contains("success: 1 ")).count();
+    assert_eq!(calls, 1, "{found:#?}");
+    assert_eq!(found.iter().collect::<std::collections::HashSet<_>>().len(), steps, "each step is said once");
+    browser.keys(slider, "\u{e011}").await;
+    browser.see_count(".plot .hover.here", 1).await;
+    let first = each(&browser, ".plot .hover.here", "one.previousElementSibling?.matches('.hover') ? 'no' : 'first'").await;
+    assert_eq!(first, ["first"]);
+}
+
+#[tokio::test]
+async fn plots_say_utc_where_no_script_has_run() {
+    let baton = Embedded::start().await;
+    baton.api.publish(&event("clients.create", 1, json!({}))).await;
+    let page = Operator::of(&baton).await.page("/console/").await;
+    assert_eq!(page.matches(">UTC</text>").count(), 5);
 }
 
 #[tokio::test]

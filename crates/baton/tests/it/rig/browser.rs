@@ -47,11 +47,16 @@ impl Browser {
 
     /// The same for a reader who prefers these colours.
     pub(crate) async fn start_in(baton: &Embedded, scripts: Scripts, theme: Theme) -> Self {
+        Self::start_at(baton, scripts, theme, "UTC").await
+    }
+
+    /// The same for a reader in this zone, such as `Asia/Kathmandu`.
+    pub(crate) async fn start_at(baton: &Embedded, scripts: Scripts, theme: Theme, zone: &str) -> Self {
         let profile = tempfile::Builder::new().prefix("baton-browser-").tempdir().unwrap();
         let port = free_port();
         let mut command = Command::new("chromedriver");
         // Everything that it writes goes with the folder.
-        command.arg(format!("--port={port}")).env("TMPDIR", profile.path()).env("HOME", profile.path());
+        command.arg(format!("--port={port}")).env("TMPDIR", profile.path()).env("HOME", profile.path()).env("TZ", zone);
         let driver = ReceivingProgram::start(command, port).await;
         let mut builder = ClientBuilder::new(HttpConnector::new());
         let Value::Object(capabilities) = capabilities(&profile, scripts, theme) else { unreachable!("an object") };

@@ -1,5 +1,7 @@
-//! Plots as SVG: bars or lines over the steps of time, with the figures of each step where it is pointed at.
+//! Plots as SVG: bars or lines over the steps of time, with the figures of each step where it is pointed at or, by a script, gone to with the
+//! arrow keys. The server writes UTC; the script puts the reader's zone in its place.
 
+use chrono::SecondsFormat;
 use maud::{Markup, html};
 
 use super::model::Step;
@@ -36,12 +38,13 @@ pub(super) struct Plot<'a> {
 }
 
 impl Plot<'_> {
-    /// The picture. What it says stands in a table beside it, so it is one image to screen readers.
+    /// The picture. What it says stands in a table beside it, so it is one image to screen readers; the script lays a slider over it, which
+    /// goes from step to step and says the figures of each.
     pub(super) fn shown(&self) -> Markup {
         let (top, parts) = self.top.map_or_else(|| round_top(self.most()), |top| (top, 2));
         let wide = (WIDTH - LEFT - RIGHT) / self.steps.len().max(1) as f64;
         html! {
-            svg.plot viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (self.title) "; the figures are in the table below" } {
+            div.plotbox { svg.plot viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (self.title) "; the figures are in the table below" } {
                 @for part in 0..=parts {
                     @let value = top * f64::from(part) / f64::from(parts);
                     @let y = place(value, top);
@@ -49,16 +52,21 @@ impl Plot<'_> {
                     text.axis x=(LEFT - 8.0) y=(at(y + 4.0)) text-anchor="end" { (number(value)) }
                 }
                 @for index in self.instants() {
-                    text.axis x=(at(LEFT + wide * index as f64)) y=(HEIGHT - 6.0) { (self.steps[index].at.format("%H:%M")) }
+                    text.axis x=(at(LEFT + wide * index as f64)) y=(HEIGHT - 6.0) data-at=(self.instant(index)) { (self.steps[index].at.format("%H:%M")) }
                 }
+                text.axis.zone x=(WIDTH - RIGHT) y=(HEIGHT - 6.0) text-anchor="end" { "UTC" }
                 @if self.stacked { (self.bars(top, wide)) } @else { (self.lines(top, wide)) }
                 @for (index, step) in self.steps.iter().enumerate() {
-                    rect.hover x=(at(LEFT + wide * index as f64)) y=(TOP) width=(at(wide)) height=(BASE - TOP) {
+                    rect.hover x=(at(LEFT + wide * index as f64)) y=(TOP) width=(at(wide)) height=(BASE - TOP) data-at=(self.instant(index)) {
                         title { (step.at.format("%Y-%m-%d %H:%M UTC")) (self.figures(index)) }
                     }
                 }
-            }
+            } }
         }
+    }
+
+    fn instant(&self, index: usize) -> String {
+        self.steps[index].at.to_rfc3339_opts(SecondsFormat::Secs, true)
     }
 
     fn most(&self) -> f64 {
