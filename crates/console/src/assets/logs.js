@@ -56,6 +56,7 @@
       }
       while (body.rows.length > ROWS_MAX) body.lastElementChild.remove();
       window.baton.setTimes(body);
+      window.baton.setRoles(body);
     };
     const gap = () => {
       const body = document.querySelector("#log tbody");

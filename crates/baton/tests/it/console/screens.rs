@@ -92,6 +92,19 @@ async fn barriers(browser: &Browser, axe: &str) -> Vec<String> {
     found.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
 }
 
+/// What has to be scrolled sideways to be read, but for the sections where they are a row, and code.
+async fn sideways(browser: &Browser) -> Vec<String> {
+    let found = browser
+        .run(
+            "return [...document.querySelectorAll('main, main *')]
+                .filter((one) => ['auto', 'scroll'].includes(getComputedStyle(one).overflowX) && one.scrollWidth > one.clientWidth)
+                .filter((one) => !one.matches('pre, textarea') && one.clientWidth > 0)
+                .map((one) => `${one.tagName}.${one.className} ${one.scrollWidth} > ${one.clientWidth}`);",
+        )
+        .await;
+    found.as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()
+}
+
 async fn keep(browser: &Browser, folder: &Path, name: &str, width: u32) {
     let height = browser.run("return document.documentElement.scrollHeight").await.as_u64().unwrap();
     browser.resize(width, height.clamp(700, TALLEST) as u32 + 140).await;
@@ -119,6 +132,8 @@ async fn every_screen_fits_and_can_be_read_by_everybody() {
                 if over > 0 {
                     wrong.push(format!("{screen}, {word}, {size}: {over} px run out of the window"));
                 }
+                let sideways = sideways(&browser).await;
+                wrong.extend(sideways.into_iter().map(|one| format!("{screen}, {word}, {size}: scrolls sideways: {one}")));
                 let found = barriers(&browser, &axe).await;
                 wrong.extend(found.into_iter().map(|one| format!("{screen}, {word}, {size}: {one}")));
                 if let Some(folder) = &folder {

@@ -16,7 +16,7 @@ pub(super) fn panel(title: &str, none: &str, handlers: &[HandlerStats]) -> Marku
             div.cap { h2 { (title) } }
             @if handlers.is_empty() { div.in { p.muted { (none) } } } @else {
                 div.across tabindex="0" {
-                    table.sheet {
+                    table.sheet.stats {
                         caption.unseen { (title) }
                         thead { tr { th scope="col" { "Handler" } th.num scope="col" { "Failed" } th.num scope="col" { "Success" } th.num scope="col" { "p50" } th.num scope="col" { "p99" } } }
                         tbody { @for handler in handlers { (row(handler)) } }
@@ -33,10 +33,10 @@ fn row(handler: &HandlerStats) -> Markup {
     html! {
         tr {
             td.name { a href={ "/console/executions?handler_id=" (handler_id) } title={ "Executions of handler " (handler_id) } { (short(&name, NAME_MAX)) } }
-            td.num { (whole(figures.fail)) }
-            td.num { (figures.success_share.map_or("–".to_owned(), |share| format!("{} %", number(share * 100.0)))) }
-            td.num { @if let Some(took) = figures.duration_ms { (number(took.p50)) " ms" } }
-            td.num { @if let Some(took) = figures.duration_ms { (number(took.p99)) " ms" } }
+            td.num data-label="Failed" { (whole(figures.fail)) }
+            td.num data-label="Success" { (figures.success_share.map_or("–".to_owned(), |share| format!("{} %", number(share * 100.0)))) }
+            td.num data-label="p50" { @if let Some(took) = figures.duration_ms { (number(took.p50)) " ms" } }
+            td.num data-label="p99" { @if let Some(took) = figures.duration_ms { (number(took.p99)) " ms" } }
         }
     }
 }

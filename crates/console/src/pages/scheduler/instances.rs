@@ -39,14 +39,14 @@ fn row(instance: &Instance, dispatches: bool) -> Markup {
     html! {
         tr {
             td.name title=(instance.id) { (instance.name) }
-            td.when {
+            td.when data-label="Heartbeat" {
                 @if instance.alive { (tag(Tone::Good, "alive")) " lease ends " } @else { (tag(Tone::Bad, "gone")) " lease ended " }
                 (time::ago(instance.alive_until))
             }
-            td.when { (time::ago(instance.started_at)) }
+            td.when data-label="Started" { (time::ago(instance.started_at)) }
             @if dispatches {
-                td { @if instance.partitions.is_empty() { span.muted { "none" } } @else { (instance.partitions.len()) ": " (ranges(&instance.partitions)) } }
-                td.num { (instance.held) }
+                td data-label="Partitions" { @if instance.partitions.is_empty() { span.muted { "none" } } @else { (instance.partitions.len()) ": " (ranges(&instance.partitions)) } }
+                td.num data-label="Held" { (instance.held) }
             }
         }
     }

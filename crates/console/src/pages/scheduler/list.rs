@@ -88,11 +88,11 @@ fn row(generation: &Generation, live: Option<i64>) -> Markup {
     html! {
         tr id={ "g" (number) } {
             td.key { a.inline href=(generation.address()) { (number) } @if is_live { " " (status::tag(status::Tone::Good, "live")) } }
-            td.date { (time::at(generation.built_at)) }
-            td { (generation.cause()) }
-            td.num { (generation.handlers) }
-            td { (generation.changes.summary()) }
-            td.num.took { (time::took(generation.took_ms)) }
+            td.date data-label="Built at" { (time::at(generation.built_at)) }
+            td data-label="Cause" { (generation.cause()) }
+            td.num data-label="Handlers" { (generation.handlers) }
+            td data-label="Changes" { (generation.changes.summary()) }
+            td.num.took data-label="Took" { (time::took(generation.took_ms)) }
             td.acts {
                 a.btn href=(generation.address()) aria-label={ (if is_live { "Differences of" } else { "Roll back to" }) " generation " (number) } {
                     (if is_live { "Differences" } else { "Roll back" })

@@ -38,11 +38,11 @@ pub(super) fn panel(services: &[Service], shell: &Shell) -> Markup {
 fn row(service: &Service, shell: &Shell) -> Markup {
     html! {
         tr id=(service.name) {
-            td.state { (dot(if service.active { Tone::Good } else { Tone::Bad })) " " (if service.active { "yes" } else { "no" }) }
-            td { (manual_run(service, shell)) }
+            td.state data-label="Active" { (dot(if service.active { Tone::Good } else { Tone::Bad })) " " (if service.active { "yes" } else { "no" }) }
+            td data-label="Manual Run" { (manual_run(service, shell)) }
             td.name { b { (service.title) } }
-            td { (service.schedule) }
-            td.when {
+            td data-label="Run at" { (service.schedule) }
+            td.when data-label="In Queue from" {
                 @match (service.running_since, service.in_queue_from) {
                     (Some(since), _) => { (tag(Tone::Warn, "running")) " since " (time::ago(since)) }
                     (None, Some(since)) => { (time::ago(since)) }
@@ -50,7 +50,7 @@ fn row(service: &Service, shell: &Shell) -> Markup {
                 }
                 @if let (Some(_), Some(since)) = (service.running_since, service.in_queue_from) { br; "next in the queue from " (time::ago(since)) }
             }
-            td { @match &service.last_run { Some(run) => { (last_run(run)) } None => { span.muted { "never" } } } }
+            td data-label="Last Run" { @match &service.last_run { Some(run) => { (last_run(run)) } None => { span.muted { "never" } } } }
         }
     }
 }
