@@ -182,7 +182,8 @@ fn digest(to: &str, fields: &str) -> String {
 
 /// Whether the value of a field is not to be read over somebody's shoulder.
 fn is_secret(name: &str) -> bool {
-    ["secret", "password", "token", "key", "header_value"].iter().any(|word| name.contains(word)) && name != "token_url"
+    ["secret", "password", "token", "key", "header_value"].iter().any(|word| name.contains(word))
+        && !["token_url", "secret_change"].contains(&name)
 }
 
 /// What a form is about, in words.
@@ -232,8 +233,14 @@ mod tests {
         ] {
             assert_eq!(said(to, fields), words, "{to}");
         }
-        for (name, secret) in [("secret", true), ("tls_key", true), ("header_value", true), ("name", false), ("token_url", false)]
-        {
+        for (name, secret) in [
+            ("secret", true),
+            ("tls_key", true),
+            ("header_value", true),
+            ("name", false),
+            ("token_url", false),
+            ("secret_change", false),
+        ] {
             assert_eq!(is_secret(name), secret, "{name}");
         }
     }

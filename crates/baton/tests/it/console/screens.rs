@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use baton_testkit::{Answer, Receiver, eventually, rules};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::rig::bodies::{event, http, with};
@@ -50,6 +51,7 @@ async fn busy() -> (Embedded, Receiver, Vec<(&'static str, String)>) {
         (minutes["total"]["fail"].as_u64() > Some(0)).then_some(())
     })
     .await;
+    baton.api.call(Method::POST, &format!("/v1/handlers/{}/pause", ids[6]), &json!({})).await;
     baton.api.edit(ids[2], &json!({"priority": 25})).await;
     baton.api.edit(ids[5], &json!({"status": "disabled"})).await;
     let execution = baton.api.list("/v1/executions?status=fail").await.remove(0)["id"].as_str().unwrap().to_owned();
@@ -64,6 +66,7 @@ async fn busy() -> (Embedded, Receiver, Vec<(&'static str, String)>) {
         ("explain", "/console/events/explain".into()),
         ("dead-letters", "/console/dead-letters".into()),
         ("task-scheduler", "/console/scheduler".into()),
+        ("generation", "/console/scheduler/generations/1".into()),
     ];
     (baton, receiver, screens)
 }
@@ -112,6 +115,37 @@ async fn keep(browser: &Browser, folder: &Path, name: &str, width: u32) {
     browser.resize(width, 1000).await;
 }
 
+/// The pages between a form that comes too late and its sending, narrow.
+async fn session_ends(
+    baton: &Embedded,
+    browser: &Browser,
+    axe: &str,
+    folder: Option<&Path>,
+    theme: &str,
+) -> Vec<(&'static str, Vec<String>)> {
+    let mut pages = Vec::new();
+    browser.open("/console/provisioning/new?event=clients.create").await;
+    browser.fill("#name", "CRM").await;
+    browser.fill("#url", "http://127.0.0.1:9/clients").await;
+    browser.lose_session().await;
+    browser.press("Save").await;
+    browser.see(".said.warn", "Your session has ended").await;
+    for screen in ["session-ended", "not-sent"] {
+        if screen == "not-sent" {
+            browser.fill("#token", baton.api.token()).await;
+            browser.press("Sign in").await;
+            browser.press("What you entered").await;
+        }
+        let mut found = barriers(browser, axe).await;
+        found.extend(sideways(browser).await);
+        if let Some(folder) = folder {
+            keep(browser, folder, &format!("{screen}-{theme}-narrow"), 360).await;
+        }
+        pages.push((screen, found));
+    }
+    pages
+}
+
 #[tokio::test]
 async fn every_screen_fits_and_can_be_read_by_everybody() {
     let (baton, _receiver, screens) = busy().await;
@@ -140,6 +174,9 @@ async fn every_screen_fits_and_can_be_read_by_everybody() {
                     keep(&browser, folder, &format!("{screen}-{word}-{size}"), width).await;
                 }
             }
+        }
+        for (screen, found) in session_ends(&baton, &browser, &axe, folder.as_deref(), word).await {
+            wrong.extend(found.into_iter().map(|one| format!("{screen}, {word}, narrow: {one}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -14,6 +14,8 @@ const RIGHT: f64 = 120.0;
 const TOP: f64 = 14.0;
 const BASE: f64 = 150.0;
 const HEIGHT: f64 = 174.0;
+/// How far labels of lines are apart at least.
+const LABEL: f64 = 24.0;
 /// How many instants stand below.
 const INSTANTS: usize = 4;
 
@@ -49,7 +51,7 @@ impl Plot<'_> {
                     @let value = top * f64::from(part) / f64::from(parts);
                     @let y = place(value, top);
                     line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(at(y)) y2=(at(y)) {}
-                    text.axis x=(LEFT - 8.0) y=(at(y + 4.0)) text-anchor="end" { (number(value)) }
+                    text.axis.between[part > 0 && part < parts] x=(LEFT - 8.0) y=(at(y + 4.0)) text-anchor="end" { (number(value)) }
                 }
                 @for index in self.instants() {
                     text.axis x=(at(LEFT + wide * index as f64)) y=(HEIGHT - 6.0) data-at=(self.instant(index)) { (self.steps[index].at.format("%H:%M")) }
@@ -115,6 +117,16 @@ impl Plot<'_> {
         bars
     }
 
+    /// Where each line ends, with its label.
+    fn labels(&self, top: f64, x: impl Fn(usize) -> f64) -> Vec<(f64, f64, &str)> {
+        let last = |series: &'_ Series| {
+            let (index, value) =
+                series.values.iter().enumerate().filter_map(|(index, value)| Some((index, (*value)?))).next_back()?;
+            Some((x(index), place(value, top), series.label))
+        };
+        apart(self.series.iter().filter_map(last).collect())
+    }
+
     fn lines(&self, top: f64, wide: f64) -> Markup {
         let x = |index: usize| LEFT + wide * (index as f64 + 0.5);
         html! {
@@ -125,12 +137,21 @@ impl Plot<'_> {
                     polyline class={ "mark line " (series.class) } points=(run.iter().map(|(index, value)| format!("{:.1},{:.1}", x(*index), place(*value, top))).collect::<Vec<_>>().join(" ")) {}
                     @if let [(index, value)] = run { circle class={ "mark point " (series.class) } cx=(at(x(*index))) cy=(at(place(*value, top))) r="2.5" {} }
                 }
-                @if let Some((index, value)) = points.last() {
-                    text.direct x=(at(x(*index) + 8.0)) y=(at(place(*value, top) + 4.0)) { (series.label) }
-                }
             }
+            @for (x, y, label) in self.labels(top, x) { text.direct x=(at(x + 8.0)) y=(at(y + 4.0)) { (label) } }
         }
     }
+}
+
+/// Labels of lines from the top down, none on another: what would be too near goes down.
+fn apart(mut labels: Vec<(f64, f64, &str)>) -> Vec<(f64, f64, &str)> {
+    labels.sort_by(|one, other| one.1.total_cmp(&other.1));
+    let mut low = f64::MIN;
+    for (_, y, _) in &mut labels {
+        *y = y.max(low + LABEL);
+        low = *y;
+    }
+    labels
 }
 
 fn place(value: f64, top: f64) -> f64 {
@@ -139,4 +160,16 @@ fn place(value: f64, top: f64) -> f64 {
 
 fn at(place: f64) -> String {
     format!("{place:.1}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_label_lies_on_another() {
+        assert_eq!(apart(vec![(1.0, 100.0, "p50"), (1.0, 20.0, "p99")]), [(1.0, 20.0, "p99"), (1.0, 100.0, "p50")]);
+        assert_eq!(apart(vec![(1.0, 100.0, "p50"), (2.0, 99.0, "p99")]), [(2.0, 99.0, "p99"), (1.0, 123.0, "p50")]);
+        assert_eq!(apart(Vec::new()), []);
+    }
 }

@@ -173,8 +173,8 @@ fn row(pause: &Pause, names: &HashMap<i64, String>, event_types: &EventTypes, sh
     };
     html! {
         tr {
-            td { (what) }
-            td.when { (time::ago(pause.paused_at)) }
+            td.name { (what) }
+            td.when data-label="Since" { (time::ago(pause.paused_at)) }
             td.acts {
                 form method="post" action={ (PATH) "/resume" } {
                     (shell.csrf())
