@@ -8,7 +8,7 @@ use baton_domain::{CallStatus, Execution, GenerationNumber, HandlerId, Partition
 use baton_storage::{CountedCall, DeliveryRow, Finished, Record, StorageError, Store};
 use chrono::Utc;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::conductor::Message;
@@ -94,15 +94,14 @@ pub(crate) async fn run(
 /// The dispatcher has been taken over by another; what it still had to write is for that one to find out.
 struct Lost;
 
+/// What came within [`RECORD_WITHIN`]. Slept through rather than waited for change by change, since each that came would wake this task; with
+/// a batch there already, nothing is waited for.
 async fn gather(first: Change, changes: &mut mpsc::UnboundedReceiver<Change>) -> Vec<Change> {
-    let deadline = Instant::now() + RECORD_WITHIN;
-    let mut batch = vec![first];
-    while batch.len() < RECORD_CHANGES {
-        match timeout_at(deadline, changes.recv()).await {
-            Ok(Some(change)) => batch.push(change),
-            Ok(None) | Err(_) => break,
-        }
+    if changes.len() + 1 < RECORD_CHANGES {
+        sleep(RECORD_WITHIN).await;
     }
+    let mut batch = vec![first];
+    batch.extend(std::iter::from_fn(|| changes.try_recv().ok()).take(RECORD_CHANGES - 1));
     batch
 }
 

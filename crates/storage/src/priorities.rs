@@ -1,15 +1,28 @@
 //! Priorities of several handlers, changed at once or not at all.
 
+use std::collections::HashMap;
+
 use baton_domain::HandlerId;
 use chrono::{DateTime, Utc};
 
 use crate::Store;
 use crate::error::Result;
-use crate::sql::{statements, values};
+use crate::sql::{Column, statements, values};
 
 statements! {
-    SET = { both: "UPDATE handlers SET priority = $1, version = version + 1, updated_at = $2 WHERE id = $3 AND version = $4" };
-    VERSION = { both: "SELECT version FROM handlers WHERE id = $1" };
+    /// Which versions are stored. In one order, so that two who lock them do not wait for each other.
+    LOCK_VERSIONS = {
+        postgres: "SELECT id, version FROM handlers WHERE id = ANY($1) ORDER BY id FOR UPDATE",
+        sqlite: "SELECT id, version FROM handlers WHERE id IN (SELECT value FROM json_each($1))",
+    };
+    SET = {
+        postgres: "
+            UPDATE handlers SET priority = r.priority, version = version + 1, updated_at = $1
+            FROM unnest($2::bigint[], $3::bigint[]) AS r (id, priority) WHERE handlers.id = r.id",
+        sqlite: "
+            UPDATE handlers SET priority = r.value ->> 1, version = version + 1, updated_at = $1
+            FROM json_each($2) AS r WHERE handlers.id = r.value ->> 0",
+    };
 }
 
 /// A handler's new priority.
@@ -39,20 +52,18 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn set_priorities(&self, priorities: &[NewPriority], now: DateTime<Utc>) -> Result<Vec<Stale>> {
-        // In one order, so that two of them do not wait for each other.
-        let mut priorities: Vec<_> = priorities.iter().collect();
-        priorities.sort_by_key(|new| new.id);
+        let ids = || Column::ints(priorities.iter().map(|new| new.id.0));
         let mut conn = self.writer().await?;
         let mut tx = conn.begin().await?;
-        let mut stale = Vec::new();
-        for new in priorities {
-            let values = values![i64::from(new.priority), now, new.id.0, new.version];
-            if tx.execute(SET, values).await? == 0 {
-                let stored: Option<(i64,)> = tx.fetch_optional(VERSION, values![new.id.0]).await?;
-                stale.push(Stale { id: new.id, version: stored.map(|(version,)| version) });
-            }
-        }
+        let stored: Vec<(i64, i64)> = tx.fetch_all(LOCK_VERSIONS, values![ids()]).await?;
+        let stored: HashMap<_, _> = stored.into_iter().collect();
+        let version = |of: &NewPriority| stored.get(&of.id.0).copied();
+        let others = priorities.iter().filter(|new| version(new) != Some(new.version));
+        let mut stale: Vec<_> = others.map(|new| Stale { id: new.id, version: version(new) }).collect();
+        stale.sort_by_key(|stale| stale.id);
         if stale.is_empty() {
+            let new = vec![ids(), Column::ints(priorities.iter().map(|new| i64::from(new.priority)))];
+            tx.execute(SET, values![now, new]).await?;
             tx.commit().await?;
         } else {
             tx.rollback().await?;

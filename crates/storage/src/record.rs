@@ -8,7 +8,8 @@ use baton_domain::{EventId, EventStatus, Execution, GenerationNumber, HandlerId,
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use self::columns::{delivery_columns, execution_columns};
+pub(crate) use self::columns::RecordedCall;
+use self::columns::{delivery_columns, execution_columns, recorded_calls};
 use crate::Store;
 use crate::conn::Tx;
 use crate::dead_letters::DeliveryState;
@@ -134,8 +135,7 @@ statements! {
     /// schema.
     RECORD_RESULTS = {
         postgres: "
-            SELECT record_results($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                $23, $24)",
+            SELECT record_results($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         sqlite: "",
     };
     PUT_DELIVERIES = {
@@ -265,14 +265,16 @@ impl Store {
 fn results(dispatcher: Uuid, record: &Record, repeated: bool) -> Result<Vec<Value<'_>>> {
     let finished: BTreeMap<_, _> = record.finished.iter().map(|f| (f.seq.0, f)).collect();
     let each = || finished.values();
-    let mut columns = execution_columns(&record.executions)?;
-    columns.extend([
+    let calls = recorded_calls(&record.executions)?;
+    let finished = vec![
         Column::ints(finished.keys().copied()),
+        Column::uuids(each().map(|f| f.event_id.0)),
+        Column::texts(each().map(|f| f.events_id.as_str())),
         Column::texts(each().map(|f| f.status.as_str())),
         Column::ints(each().map(|f| f.generation.map(|number| number.0))),
         Column::instants(each().map(|f| f.finished_at)),
-    ]);
-    Ok(values![dispatcher, Column::ints(record.touched()), shard_of(dispatcher), repeated, columns])
+    ];
+    Ok(values![dispatcher, Column::ints(record.touched()), shard_of(dispatcher), repeated, calls, finished])
 }
 
 /// Whether the dispatcher may write about these partitions.

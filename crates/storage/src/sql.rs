@@ -13,6 +13,7 @@ use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
 use uuid::Uuid;
 
 use crate::error::{Result, StorageError};
+use crate::record::RecordedCall;
 
 /// A statement: one text for each database, the same one where that will do. An empty text says that the database does without it.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +102,8 @@ pub(crate) enum Value<'a> {
     Rows(Vec<Column<'a>>),
     /// One column: an array on PostgreSQL, a JSON array on SQLite.
     List(Column<'a>),
+    /// Calls, as an array of rows; on PostgreSQL only.
+    Calls(Vec<RecordedCall<'a>>),
 }
 
 /// A column of a batch.
@@ -143,6 +146,7 @@ conversions! {
     bool => Bool, |v| v;
     Column<'a> => List, |v| v;
     Vec<Column<'a>> => Rows, |v| v;
+    Vec<RecordedCall<'a>> => Calls, |v| v;
 }
 
 impl<'a> Column<'a> {
@@ -255,6 +259,7 @@ pub(crate) fn postgres_arguments(values: Vec<Value<'_>>) -> Result<PgArguments, 
             Value::Bool(v) => arguments.add(v)?,
             Value::List(column) => column.add_array(&mut arguments)?,
             Value::Rows(columns) => columns.into_iter().try_for_each(|column| column.add_array(&mut arguments))?,
+            Value::Calls(calls) => arguments.add(calls)?,
         }
     }
     Ok(arguments)
@@ -271,6 +276,7 @@ pub(crate) fn sqlite_arguments(values: Vec<Value<'_>>) -> Result<SqliteArguments
             Value::Bool(v) => arguments.add(v)?,
             Value::List(column) => arguments.add(json_list(&column))?,
             Value::Rows(columns) => arguments.add(json_rows(&columns))?,
+            Value::Calls(_) => return Err("SQLite knows no rows of calls".into()),
         }
     }
     Ok(arguments)

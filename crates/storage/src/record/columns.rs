@@ -1,10 +1,16 @@
-//! What is recorded, column by column.
+//! What is recorded, column by column or row by row.
+
+use std::borrow::Cow;
 
 use baton_domain::Execution;
+use chrono::{DateTime, Utc};
+use sqlx::postgres::{PgHasArrayType, PgTypeInfo};
+use sqlx::{Postgres, Type};
+use uuid::Uuid;
 
 use super::DeliveryRow;
 use crate::error::Result;
-use crate::sql::{Column, json, without_nul};
+use crate::sql::{Column, json, stored, without_nul};
 
 /// Deliveries, each with the place of its event.
 pub(super) fn delivery_columns<'a>(rows: &[(&'a DeliveryRow, i64)]) -> Vec<Column<'a>> {
@@ -50,4 +56,67 @@ pub(super) fn execution_columns(executions: &[Execution]) -> Result<Vec<Column<'
         Column::optional_texts(responses),
         Column::instants(each().map(|x| x.retry_at)),
     ])
+}
+
+/// A call, as a row of PostgreSQL's type of this name. A row at a time it costs PostgreSQL a fifth of what arrays of columns do, which it has
+/// to put beside each other.
+#[derive(Debug, Clone, sqlx::Encode)]
+pub(crate) struct RecordedCall<'a> {
+    id: Uuid,
+    event_id: Uuid,
+    seq: i64,
+    events_id: &'a str,
+    object_id: &'a str,
+    handler_id: i64,
+    handler_name: &'a str,
+    priority: i64,
+    generation: i64,
+    attempt: i64,
+    status: &'a str,
+    started_at: DateTime<Utc>,
+    duration_ms: i64,
+    error: Option<Cow<'a, str>>,
+    response: Option<String>,
+    retry_at: Option<DateTime<Utc>>,
+}
+
+impl Type<Postgres> for RecordedCall<'_> {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("recorded_call")
+    }
+}
+
+impl PgHasArrayType for RecordedCall<'_> {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::array_of("recorded_call")
+    }
+}
+
+impl<'a> RecordedCall<'a> {
+    fn of(execution: &'a Execution) -> Result<Self> {
+        Ok(Self {
+            id: execution.id.0,
+            event_id: execution.event_id.0,
+            seq: execution.seq.0,
+            events_id: &execution.events_id,
+            object_id: execution.object_id.as_json(),
+            handler_id: execution.handler_id.0,
+            handler_name: &execution.handler_name,
+            priority: execution.priority.into(),
+            generation: execution.generation.0,
+            attempt: execution.attempt.into(),
+            status: execution.status.as_str(),
+            started_at: stored(execution.started_at),
+            duration_ms: execution.duration_ms,
+            error: execution.error.as_deref().map(without_nul),
+            // JSON text escapes U+0000.
+            response: execution.response.as_ref().map(json).transpose()?,
+            retry_at: execution.retry_at.map(stored),
+        })
+    }
+}
+
+/// Calls, row by row.
+pub(super) fn recorded_calls(executions: &[Execution]) -> Result<Vec<RecordedCall<'_>>> {
+    executions.iter().map(RecordedCall::of).collect()
 }

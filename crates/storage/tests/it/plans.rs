@@ -122,10 +122,10 @@ async fn recording_reads_by_index(url: &str, belief: &str) {
         let first = 20_001 + round * PLACES;
         let call = format!(
             "SELECT record_results('{dispatcher}', (SELECT array_agg(p) FROM generate_series(0::bigint, 63) AS p), 1, {},
-                array_agg(gen_random_uuid()), array_agg(lpad(to_hex(n), 32, '0')::uuid), array_agg(n), array_agg('clients.create'::text),
-                array_agg('1'::text), array_agg(1::bigint), array_agg('h'::text), array_agg(1::bigint), array_agg(1::bigint), array_agg(1::bigint), array_agg('fail'::text),
-                array_agg(now()), array_agg(1::bigint), array_agg('x'::text), array_agg(NULL::text), array_agg(NULL::timestamptz),
-                array_agg(n), array_agg('failed'::text), array_agg(1::bigint), array_agg(now()))
+                array_agg(ROW(gen_random_uuid(), lpad(to_hex(n), 32, '0'), n, 'clients.create', '1', 1, 'h', 1, 1, 1, 'fail', now(), 1, 'x', NULL,
+                    NULL)::recorded_call),
+                array_agg(n), array_agg(lpad(to_hex(n), 32, '0')::uuid), array_agg('clients.create'::text), array_agg('failed'::text),
+                array_agg(1::bigint), array_agg(now()))
              FROM generate_series({first}::bigint, {}) AS n",
             round > 4,
             first + PLACES - 1
