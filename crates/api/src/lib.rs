@@ -12,6 +12,8 @@ mod failure;
 mod jobs;
 mod openapi;
 mod page;
+mod past;
+mod pending;
 mod problem;
 mod raw;
 mod request;

@@ -12,6 +12,8 @@ use tokio::sync::Semaphore;
 use crate::appender::Appender;
 use crate::backlog::Backlog;
 use crate::catalogue::CatalogueCache;
+use crate::past::PastGenerations;
+use crate::pending::PendingCache;
 use crate::request::Params;
 use crate::schemas::SchemaCache;
 
@@ -33,6 +35,8 @@ pub struct Shared {
     pub(crate) admin_token: String,
     pub(crate) cleaner_schedule: String,
     pub(crate) catalogue: CatalogueCache,
+    pub(crate) past: PastGenerations,
+    pub(crate) pending: PendingCache,
     pub(crate) schemas: Arc<SchemaCache>,
     pub(crate) test_calls: Arc<Semaphore>,
 }
@@ -65,6 +69,8 @@ impl ApiState {
         Self(Arc::new(Shared {
             backlog: Backlog::watch(store.clone(), backlog_max),
             catalogue: CatalogueCache::new(store.clone()),
+            past: PastGenerations::default(),
+            pending: PendingCache::default(),
             schemas: SchemaCache::watch(store.clone()),
             test_calls: Arc::new(Semaphore::new(TEST_CALLS_MAX)),
             admin_token,
@@ -122,7 +128,7 @@ impl ApiState {
     pub(crate) async fn generation(&self, number: GenerationNumber) -> Result<Option<Arc<Snapshot>>, StorageError> {
         match self.cache.live() {
             Some(live) if live.number == number => Ok(Some(live)),
-            _ => Ok(self.store.generation(number).await?.map(|stored| Arc::new(stored.snapshot))),
+            _ => self.past.find(&self.store, number).await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The words of the contract, as the OpenAPI document lists them.
 
+use baton_storage::HandlerRank;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -113,11 +114,43 @@ impl HandlerWith {
     }
 }
 
+/// An order of handlers by what was counted of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HandlerStatsOrder {
+    Failures,
+    Duration,
+    Executions,
+}
+
+impl HandlerStatsOrder {
+    /// The order with this word.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        match word {
+            "failures" => Some(Self::Failures),
+            "duration" => Some(Self::Duration),
+            "executions" => Some(Self::Executions),
+            _ => None,
+        }
+    }
+}
+
+impl From<HandlerStatsOrder> for HandlerRank {
+    fn from(order: HandlerStatsOrder) -> Self {
+        match order {
+            HandlerStatsOrder::Failures => Self::Failures,
+            HandlerStatsOrder::Duration => Self::Duration,
+            HandlerStatsOrder::Executions => Self::Attempts,
+        }
+    }
+}
+
 /// The words of an enum of the domain, for messages.
 pub(crate) mod list {
     pub(crate) const HANDLER_STATUS: &[&str] = &["enabled", "disabled", "archived"];
     pub(crate) const EVENT_STATUS: &[&str] = &["pending", "retrying", "delivered", "failed", "unmatched"];
     pub(crate) const EXECUTION_STATUS: &[&str] = &["success", "fail", "skipped"];
+    pub(crate) const HANDLER_STATS_ORDER: &[&str] = &["failures", "duration", "executions"];
     pub(crate) const TASK_TYPE: &[&str] = &["http", "script"];
     pub(crate) const HANDLER_WITH: &[&str] = &["last_execution"];
 }

@@ -54,7 +54,8 @@ pub(crate) struct Shell {
     dispatchers: usize,
     /// Handlers whose circuit breaker a dispatcher holds open, with the instant of the first.
     pub(crate) breakers: BTreeMap<i64, DateTime<Utc>>,
-    open_events: u64,
+    /// The account of all events.
+    pub(crate) account: Account,
 }
 
 /// `GET /v1/cache`, as far as pages show it.
@@ -85,10 +86,24 @@ struct Breaker {
     since: DateTime<Utc>,
 }
 
-#[derive(Deserialize)]
-struct Stats {
-    pending: u64,
-    retrying: u64,
+/// `GET /v1/stats`, as far as pages show it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) published: u64,
+    pub(crate) delivered: u64,
+    pub(crate) failed: u64,
+    pub(crate) unmatched: u64,
+    pub(crate) pending: u64,
+    pub(crate) retrying: u64,
+    pub(crate) held: u64,
+    pub(crate) oldest_pending_seconds: Option<f64>,
+}
+
+impl Account {
+    /// Events that have not ended.
+    pub(crate) fn open(&self) -> u64 {
+        self.pending + self.retrying
+    }
 }
 
 impl FromRequestParts<Console> for Shell {
@@ -99,13 +114,13 @@ impl FromRequestParts<Console> for Shell {
         let jar = SignedCookieJar::from_headers(&parts.headers, console.key.clone());
         let uri = parts.uri.to_string();
         let api = &console.api;
-        let (cache, services, stats) = future::join3(
+        let (cache, services, account) = future::join3(
             api.get::<Cache>("/v1/cache"),
             api.get::<Paged<Service>>("/v1/services"),
-            api.get::<Stats>("/v1/stats"),
+            api.get::<Account>("/v1/stats"),
         )
         .await;
-        let (services, stats) = (services?.items, stats?);
+        let services = services?.items;
         let dispatchers = services.iter().filter(|service| service.name == "dispatcher").flat_map(|service| &service.instances);
         let alive: Vec<_> = dispatchers.filter(|instance| instance.alive).collect();
         Ok(Self {
@@ -117,7 +132,7 @@ impl FromRequestParts<Console> for Shell {
             cache: cache?,
             dispatchers: alive.len(),
             breakers: open_breakers(alive.iter().flat_map(|instance| &instance.breakers)),
-            open_events: stats.pending + stats.retrying,
+            account: account?,
         })
     }
 }
@@ -205,7 +220,7 @@ impl Shell {
                 None => { div { "No generation yet" } }
             }
             @if let Some(built_at) = built_at { div { "built " (time::ago(*built_at)) ", " (count(*handlers, "handler")) } }
-            div { (count(self.dispatchers, "dispatcher")) ", " (self.open_events) " pending" }
+            div { (count(self.dispatchers, "dispatcher")) ", " (self.account.open()) " pending" }
         }
     }
 }

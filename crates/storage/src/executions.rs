@@ -17,6 +17,8 @@ use crate::sql::{Column, statements, values};
 
 /// How many executions are looked at for one page of a search by text: so many that an answer takes some 40 ms.
 pub const EXAMINED_MAX: i64 = 10_000;
+/// How many are looked at first: what many have fills a page from few, and finding the end of the others costs more than the page.
+const EXAMINED_FIRST: i64 = 500;
 
 /// Which executions; what is `None` or empty does not restrict.
 #[derive(Debug, Clone, Default)]
@@ -201,11 +203,25 @@ fn indexed<'a>(select: &'static str, search: &'a ExecutionSearch, before: Option
     query
 }
 
-/// The last execution that is looked at for a page, where there are more behind it.
-async fn examined_end(conn: &mut Conn<'_>, search: &ExecutionSearch, before: Option<Uuid>) -> Result<Option<Uuid>> {
+/// The last of so many executions, where there are more behind it.
+async fn examined_end(conn: &mut Conn<'_>, search: &ExecutionSearch, before: Option<Uuid>, most: i64) -> Result<Option<Uuid>> {
     let query = indexed("SELECT x.id FROM executions x", search, before, conn.is_sqlite());
-    let rest: Vec<(Uuid,)> = query.fetch_behind(conn, "x.id DESC", EXAMINED_MAX - 1, 2).await?;
+    let rest: Vec<(Uuid,)> = query.fetch_behind(conn, "x.id DESC", most - 1, 2).await?;
     Ok(if let [(last,), _] = rest[..] { Some(last) } else { None })
+}
+
+/// What matches down to this execution, one more than the page has.
+async fn matching(
+    conn: &mut Conn<'_>,
+    search: &ExecutionSearch,
+    (before, end): (Option<Uuid>, Option<Uuid>),
+    page: &Page,
+) -> Result<Vec<ExecutionRead>> {
+    let mut query = indexed(execution_columns!(), search, before, conn.is_sqlite());
+    query.and_if("x.id >= ?", end);
+    query.and_contains("x.error", search.error.as_deref());
+    query.and_contains("(SELECT e.data FROM events e WHERE e.id = x.event_id)", search.data.as_deref());
+    query.fetch(conn, "x.id DESC", page).await
 }
 
 impl Store {
@@ -217,12 +233,13 @@ impl Store {
     pub async fn search_executions(&self, search: &ExecutionSearch, page: &Page) -> Result<Paged<Execution>> {
         let mut conn = self.reader().await?;
         let before = page.cursor::<Uuid>("executions")?;
-        let mut query = indexed(execution_columns!(), search, before, conn.is_sqlite());
-        let end = if search.is_by_text() { examined_end(&mut conn, search, before).await? } else { None };
-        query.and_if("x.id >= ?", end);
-        query.and_contains("x.error", search.error.as_deref());
-        query.and_contains("(SELECT e.data FROM events e WHERE e.id = x.event_id)", search.data.as_deref());
-        let rows = query.fetch::<ExecutionRead>(&mut conn, "x.id DESC", page).await?;
+        let by_text = search.is_by_text();
+        let mut end = if by_text { examined_end(&mut conn, search, before, EXAMINED_FIRST).await? } else { None };
+        let mut rows = matching(&mut conn, search, (before, end), page).await?;
+        if end.is_some() && (rows.len() as i64) < page.rows() {
+            end = examined_end(&mut conn, search, before, EXAMINED_MAX).await?;
+            rows = matching(&mut conn, search, (before, end), page).await?;
+        }
         page.cut_at("executions", rows, |row| row.id, end).try_map(TryInto::try_into)
     }
 

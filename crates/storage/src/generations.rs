@@ -104,6 +104,7 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (number) DO NOTHING";
     LIVE_NUMBER = "SELECT number FROM generations ORDER BY number DESC LIMIT 1";
     LIVE = "SELECT snapshot FROM generations ORDER BY number DESC LIMIT 1";
+    CHECKSUM = "SELECT checksum FROM generations WHERE number = $1";
     GENERATION = { both: generation_columns!(", g.snapshot FROM generations g WHERE g.number = $1") };
 }
 
@@ -181,6 +182,16 @@ impl Store {
     pub async fn live_generation(&self) -> Result<Option<Snapshot>> {
         let row: Option<(String,)> = self.reader().await?.fetch_optional(LIVE, vec![]).await?;
         row.map(|(snapshot,)| parsed("a generation's snapshot", &snapshot)).transpose()
+    }
+
+    /// The checksum of the generation with this number, which says whether what is known of it still stands: it may have been removed, and its
+    /// secrets may have been sealed anew.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn generation_checksum(&self, number: GenerationNumber) -> Result<Option<String>> {
+        let row: Option<(String,)> = self.reader().await?.fetch_optional(CHECKSUM, values![number.0]).await?;
+        Ok(row.map(|(checksum,)| checksum))
     }
 
     /// The generation with this number.

@@ -84,6 +84,24 @@ statements! {
         "DELETE FROM handlers WHERE id = $1 AND (CAST($2 AS bigint) IS NULL OR version = $2) RETURNING ", handler_columns!()
     ) };
     ENABLED = { both: select_handler!(" WHERE status = 'enabled' ORDER BY priority, id") };
+    ENABLED_VERSIONS = "
+        SELECT string_agg(CAST(id AS text) || ' ' || CAST(version AS text), ',' ORDER BY id) FROM handlers WHERE status = 'enabled'";
+}
+
+/// Which handlers are enabled, in which versions. A version is never used again, nor is the id of a handler that was deleted: where this is
+/// the same, so is everything that an operator can save about them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnabledVersions(String);
+
+impl EnabledVersions {
+    /// Those of these handlers, in whatever order they come.
+    #[must_use]
+    pub fn of(handlers: &[Handler]) -> Self {
+        let mut versions: Vec<_> = handlers.iter().map(|handler| (handler.spec.id.0, handler.version)).collect();
+        versions.sort_unstable();
+        // As ENABLED_VERSIONS writes them.
+        Self(versions.iter().map(|(id, version)| format!("{id} {version}")).collect::<Vec<_>>().join(","))
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -263,5 +281,14 @@ impl Store {
     pub async fn enabled_handlers(&self) -> Result<Vec<Handler>> {
         let rows: Vec<HandlerRead> = self.reader().await?.fetch_all(ENABLED, vec![]).await?;
         rows.into_iter().map(TryInto::try_into).collect()
+    }
+
+    /// Which handlers are enabled, in which versions: a small part of what [`Self::enabled_handlers`] takes, for who keeps what came of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn enabled_versions(&self) -> Result<EnabledVersions> {
+        let row: Option<(Option<String>,)> = self.reader().await?.fetch_optional(ENABLED_VERSIONS, vec![]).await?;
+        Ok(EnabledVersions(row.and_then(|(versions,)| versions).unwrap_or_default()))
     }
 }

@@ -50,7 +50,7 @@ pub use executions::{EXAMINED_MAX, ExecutionSearch, LastExecution};
 pub use feed::{FedDispatch, FeedQuery};
 pub use generations::{GenerationCause, GenerationSummary, NewGeneration, StoredGeneration};
 pub use handler_search::{HandlerOrder, HandlerSearch, HandlerSort};
-pub use handlers::NewHandler;
+pub use handlers::{EnabledVersions, NewHandler};
 pub use jobs::{JOB_BATCH, Job, JobParams, JobState, Recovery};
 pub use minutes::{COUNTS_WRITTEN_EVERY, CountedCall, Counts, HandlerCounts, HandlerRank, Span};
 pub use ownership::{Instance, Work};

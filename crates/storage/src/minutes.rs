@@ -5,7 +5,8 @@
 
 mod counting;
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use baton_domain::{HandlerId, Histogram};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -115,11 +116,12 @@ pub enum HandlerRank {
 }
 
 impl HandlerRank {
-    fn word(self) -> &'static str {
+    /// What a handler comes the earlier for, the more of it there is; as `FIRST_HANDLERS` has it.
+    fn weight(self, counts: &Counts) -> u64 {
         match self {
-            Self::Failures => "failures",
-            Self::Duration => "duration",
-            Self::Attempts => "attempts",
+            Self::Failures => counts.failed,
+            Self::Duration => counts.duration_us.checked_div(counts.attempts()).unwrap_or_default(),
+            Self::Attempts => counts.attempts(),
         }
     }
 }
@@ -147,20 +149,26 @@ statements! {
     MINUTES = "
         SELECT begins_at, published, succeeded, failed, skipped, duration_us, durations, first_calls FROM minutes
         WHERE minutes = $1 AND handler_id = $2 AND begins_at >= $3 AND begins_at < $4 ORDER BY begins_at";
-    HANDLERS_BY_RANK = "
-        SELECT c.handler_id, (SELECT h.name FROM handlers h WHERE h.id = c.handler_id) AS name, c.succeeded, c.failed, c.skipped,
-            c.duration_us
-        FROM (
+    /// The first of each order out of one look at the rows, of which a day of many handlers has many. An order that is not wanted has limit 0.
+    FIRST_HANDLERS = "
+        WITH counted AS MATERIALIZED (
             SELECT m.handler_id, CAST(sum(m.succeeded) AS bigint) AS succeeded, CAST(sum(m.failed) AS bigint) AS failed,
                 CAST(sum(m.skipped) AS bigint) AS skipped, CAST(sum(m.duration_us) AS bigint) AS duration_us
             FROM minutes m WHERE m.minutes = $1 AND m.begins_at >= $2 AND m.begins_at < $3 AND m.handler_id > 0 GROUP BY m.handler_id
-        ) AS c
-        ORDER BY CASE $4
-                WHEN 'failures' THEN c.failed
-                WHEN 'duration' THEN CASE WHEN c.succeeded + c.failed = 0 THEN 0 ELSE c.duration_us / (c.succeeded + c.failed) END
-                ELSE c.succeeded + c.failed
-            END DESC, c.handler_id
-        LIMIT $5";
+        ), firsts AS (
+            SELECT f.handler_id FROM (SELECT c.handler_id FROM counted c ORDER BY c.failed DESC, c.handler_id LIMIT $4) AS f
+            UNION
+            SELECT d.handler_id FROM (
+                SELECT c.handler_id FROM counted c
+                ORDER BY CASE WHEN c.succeeded + c.failed = 0 THEN 0 ELSE c.duration_us / (c.succeeded + c.failed) END DESC, c.handler_id
+                LIMIT $5
+            ) AS d
+            UNION
+            SELECT a.handler_id FROM (SELECT c.handler_id FROM counted c ORDER BY c.succeeded + c.failed DESC, c.handler_id LIMIT $6) AS a
+        )
+        SELECT c.handler_id, (SELECT h.name FROM handlers h WHERE h.id = c.handler_id) AS name, c.succeeded, c.failed, c.skipped,
+            c.duration_us
+        FROM counted c WHERE c.handler_id IN (SELECT f.handler_id FROM firsts f)";
     /// Added up where they lie: a day of many handlers has many rows. On PostgreSQL they are read first: it thinks that what comes of the JSON is
     /// a hundred times as much, and starts workers for it, which takes longer than all the rest.
     SPREADS = {
@@ -253,7 +261,8 @@ impl Store {
         Ok(spans)
     }
 
-    /// What was counted of the first `most` handlers, in the spans that begin in `from..to`.
+    /// What was counted of the first `most` handlers by each of these orders, in the spans that begin in `from..to`: those of the first
+    /// order, then those of the next that are not among them.
     ///
     /// # Errors
     /// When the database fails.
@@ -262,12 +271,14 @@ impl Store {
         span: Span,
         from: DateTime<Utc>,
         to: DateTime<Utc>,
-        rank: HandlerRank,
+        ranks: &[HandlerRank],
         most: u16,
     ) -> Result<Vec<HandlerCounts>> {
         let mut conn = self.reader().await?;
-        let values = values![span.minutes(), from, to, rank.word(), i64::from(most)];
-        let rows: Vec<HandlerRead> = conn.fetch_all(HANDLERS_BY_RANK, values).await?;
+        let of = |rank| if ranks.contains(&rank) { i64::from(most) } else { 0 };
+        let limits = [HandlerRank::Failures, HandlerRank::Duration, HandlerRank::Attempts].map(of);
+        let values = values![span.minutes(), from, to, limits[0], limits[1], limits[2]];
+        let rows: Vec<HandlerRead> = conn.fetch_all(FIRST_HANDLERS, values).await?;
         let ids = Column::ints(rows.iter().map(|row| row.handler_id));
         let spreads: Vec<SpreadRead> = conn.fetch_all(SPREADS, values![span.minutes(), from, to, ids]).await?;
         let mut by_handler: HashMap<i64, [Histogram; 2]> = HashMap::new();
@@ -288,6 +299,18 @@ impl Store {
             };
             HandlerCounts { handler_id: HandlerId(row.handler_id), name: row.name, counts }
         });
-        Ok(counted.collect())
+        Ok(in_order(counted.collect(), ranks, most))
     }
+}
+
+/// The first `most` by each order, none twice.
+fn in_order(found: Vec<HandlerCounts>, ranks: &[HandlerRank], most: u16) -> Vec<HandlerCounts> {
+    let (mut places, mut taken) = (Vec::new(), HashSet::new());
+    for rank in ranks {
+        let mut sorted: Vec<_> = (0..found.len()).collect();
+        sorted.sort_by_key(|at| (Reverse(rank.weight(&found[*at].counts)), found[*at].handler_id));
+        places.extend(sorted.into_iter().take(usize::from(most)).filter(|at| taken.insert(*at)));
+    }
+    let mut found: Vec<_> = found.into_iter().map(Some).collect();
+    places.into_iter().filter_map(|at| found[at].take()).collect()
 }

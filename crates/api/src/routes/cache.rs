@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use baton_domain::{Changes as Found, GenerationNumber};
+use baton_domain::GenerationNumber;
 use baton_storage::GenerationSummary;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -54,18 +54,16 @@ async fn get_cache(
     State(state): State<ApiState>,
     QueryString(NoParams {}): QueryString<NoParams>,
 ) -> Result<Json<Cache>, Problem> {
-    let saved = state.store.enabled_handlers().await?;
     let live = state.cache.refresh().await?;
     let live = live.as_deref();
-    let live_handlers = live.map_or(&[][..], |snapshot| snapshot.handlers());
-    let pending = Found::between(live_handlers.iter().map(AsRef::as_ref), saved.iter().map(|handler| &handler.spec));
+    let pending = state.pending.beside(&state.store, live).await?;
     Ok(Json(Cache {
         generation: live.map(|snapshot| snapshot.number.0),
         built_at: live.map(|snapshot| snapshot.built_at),
-        handlers: live_handlers.len(),
+        handlers: live.map_or(0, |snapshot| snapshot.handlers().len()),
         checksum: live.map(baton_domain::Snapshot::checksum),
-        pending_count: pending.added.len() + pending.removed.len() + pending.changed.len(),
-        pending: pending.into(),
+        pending_count: pending.count(),
+        pending: pending.changes.clone().into(),
     }))
 }
 

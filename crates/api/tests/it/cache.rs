@@ -1,7 +1,8 @@
 //! The Cache Manager through the API: restart, pending changes, history, rollback, the Task Scheduler.
 
 use axum::http::StatusCode;
-use baton_domain::{GenerationNumber, HandlerId};
+use baton_domain::{GenerationNumber, HandlerId, HandlerStatus};
+use baton_storage::NewHandler;
 use serde_json::{Value, json};
 
 use crate::app::{SOON, on_both};
@@ -34,6 +35,40 @@ on_both! {
         assert_eq!(cache["checksum"].as_str().map(str::len), Some(64));
         assert_eq!(app.patch(&path, &json!({"notes": "other"})).await.ok()["live"], "live");
         assert_eq!(app.patch(&path, &json!({"status": "disabled"})).await.ok()["live"], "removed");
+    }
+}
+
+on_both! {
+    /// As when several processes serve the API of one database.
+    async fn what_another_process_saves_is_pending_at_once(app) {
+        let id = HandlerId(app.handler(URL, json!({"name": "A", "priority": 7})).await["id"].as_i64().unwrap());
+        app.restart().await;
+        let pending = async || {
+            let cache = app.get("/v1/cache").await.ok();
+            let of = |kind: &str| cache["pending"][kind].as_array().unwrap().len();
+            let kinds = ["added", "removed", "changed"].map(of);
+            assert_eq!(cache["pending_count"], kinds.iter().sum::<usize>(), "{cache}");
+            kinds
+        };
+        assert_eq!(pending().await, [0, 0, 0]);
+        assert_eq!(pending().await, [0, 0, 0]);
+        let mut handler = app.store.handler(id).await.unwrap().unwrap();
+        let now = chrono::Utc::now();
+        handler.spec.priority = 8;
+        handler = app.store.update_handler(&handler, handler.version, now).await.unwrap();
+        assert_eq!(pending().await, [0, 0, 1]);
+        handler.spec.priority = 7;
+        handler = app.store.update_handler(&handler, handler.version, now).await.unwrap();
+        assert_eq!(pending().await, [0, 0, 0]);
+        handler.status = HandlerStatus::Disabled;
+        handler = app.store.update_handler(&handler, handler.version, now).await.unwrap();
+        assert_eq!(pending().await, [0, 1, 0]);
+        app.store.create_handler(&NewHandler { status: HandlerStatus::Enabled, ..NewHandler::from(&handler) }, now).await.unwrap();
+        assert_eq!(pending().await, [1, 1, 0]);
+        app.restart().await;
+        assert_eq!(pending().await, [0, 0, 0]);
+        app.store.delete_handler(HandlerId(id.0 + 1), None).await.unwrap();
+        assert_eq!(pending().await, [0, 1, 0]);
     }
 }
 

@@ -98,6 +98,8 @@ on_both! {
         near(&second["duration_ms"]["p50"], 300.0);
         near(&second["duration_ms"]["p99"], 500.0);
         assert_eq!(ids(&shown("&order=executions&limit=1").await), [1]);
+        assert_eq!(ids(&shown("&order=failures&order=executions&limit=1").await), [2, 1]);
+        assert_eq!(ids(&shown("&order=failures&order=duration&limit=1").await), [2]);
         // Up to two hours go by the minute.
         let within = app.get(&format!("/v1/stats/handlers?from={FROM}&to=2026-03-04T09:02:00Z")).await.ok();
         assert_eq!(ids(&within), [1]);

@@ -13,11 +13,11 @@ WHERE s.minutes = 60 OR x.started_at > now() - interval '3 hours'
 GROUP BY 1, 2, 3;
 INSERT INTO counted SELECT minutes, 0, begins_at, sum(calls), sum(failed) FROM counted GROUP BY minutes, begins_at;
 
--- 20 and 21 are the buckets of 3 to 4 ms.
+-- 20 and 21 are the buckets of 3 to 4 ms. In the order of time, as processes write what they have counted.
 INSERT INTO minutes (minutes, handler_id, begins_at, id, published, succeeded, failed, skipped, duration_us, durations, first_calls)
 SELECT minutes, handler_id, begins_at, gen_random_uuid(), CASE WHEN handler_id = 0 THEN calls ELSE 0 END, calls - failed, failed, 0,
        calls * 3200, '{"20":' || calls - calls / 3 || ',"21":' || calls / 3 || '}', '{"15":' || calls || '}'
-FROM counted;
+FROM counted ORDER BY begins_at, handler_id;
 DROP TABLE counted;
 COMMIT;
 ANALYZE;

@@ -8,6 +8,12 @@ pub(crate) fn at(instant: DateTime<Utc>) -> Markup {
     html! { time datetime=(exact(instant)) data-show="at" title=(exact(instant)) { (instant.format("%Y-%m-%d %H:%M:%S UTC")) } }
 }
 
+/// The same in a table of hundreds, without the exact instant to point at, which would say it once more.
+pub(crate) fn plain(instant: DateTime<Utc>) -> Markup {
+    let seconds = instant.to_rfc3339_opts(SecondsFormat::Secs, true);
+    html! { time datetime=(seconds) data-show="at" { (instant.format("%Y-%m-%d %H:%M:%S UTC")) } }
+}
+
 /// How long ago an instant was: `12 s ago`. The exact instant is there when it is pointed at.
 pub(crate) fn ago(instant: DateTime<Utc>) -> Markup {
     let seconds = (Utc::now() - instant).num_seconds();

@@ -65,6 +65,8 @@ async fn generations_are_kept_and_the_highest_is_live(f: Fixture) {
     assert_eq!((stored.changes.added.len(), stored.took_ms), (3, 12));
     assert_eq!((stored.cause, stored.rolled_back_to), (GenerationCause::Rollback, Some(GenerationNumber(1))));
     assert!(f.store.generation(GenerationNumber(4)).await.unwrap().is_none());
+    assert_eq!(f.store.generation_checksum(GenerationNumber(2)).await.unwrap(), Some(snapshot(2, 2).checksum()));
+    assert_eq!(f.store.generation_checksum(GenerationNumber(4)).await.unwrap(), None);
 }
 
 async fn a_number_is_taken_once(f: Fixture) {

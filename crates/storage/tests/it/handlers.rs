@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use baton_domain::handler::{Sealed, SigningSecret};
 use baton_domain::{EventType, Handler, HandlerId, HandlerStatus, OnFailure, RetryPolicy, Task};
-use baton_storage::{HandlerOrder, HandlerSearch, HandlerSort, NewHandler, NewPriority, Page, Stale, StorageError};
+use baton_storage::{
+    EnabledVersions, HandlerOrder, HandlerSearch, HandlerSort, NewHandler, NewPriority, Page, Stale, StorageError,
+};
 
 use crate::fixture::{Fixture, after, now, on_both, page};
 
@@ -16,6 +18,7 @@ on_both!(
     handlers_by_every_filter,
     every_order_pages_through_equals,
     enabled_handlers_stand_in_the_order_of_their_chain,
+    every_edit_of_an_enabled_handler_gives_other_versions,
     event_types_are_added_once,
 );
 
@@ -242,4 +245,44 @@ async fn event_types_are_added_once(f: Fixture) {
     let catalogue = f.store.catalogue().await.unwrap();
     assert_eq!(catalogue.types().len(), built_in + 2);
     assert_eq!(catalogue.find("orders.paid"), Some(&paid));
+}
+
+async fn every_edit_of_an_enabled_handler_gives_other_versions(f: Fixture) {
+    let versions = async || {
+        let versions = f.store.enabled_versions().await.unwrap();
+        assert_eq!(
+            versions,
+            EnabledVersions::of(&f.store.enabled_handlers().await.unwrap()),
+            "told from the handlers as from the database"
+        );
+        versions
+    };
+    let mut seen = vec![versions().await];
+    let mut changed = async |what: &str| {
+        let now = versions().await;
+        assert!(!seen.contains(&now), "{what}: {now:?}");
+        seen.push(now);
+    };
+    // Ids of two digits too, which sort otherwise as texts.
+    let mut handlers = Vec::new();
+    for n in 0..12 {
+        handlers.push(create(&f, NewHandler { priority: 100 - n, ..new(&format!("{n}")) }).await);
+        changed("one more").await;
+    }
+    let mut edited = handlers[3].clone();
+    edited.notes = "edited".into();
+    f.store.update_handler(&edited, 1, now()).await.unwrap();
+    changed("an edit").await;
+    f.store.update_handler(&handlers[3], 2, now()).await.unwrap();
+    changed("the edit undone").await;
+    let off = Handler { status: HandlerStatus::Disabled, ..handlers[4].clone() };
+    f.store.update_handler(&off, 1, now()).await.unwrap();
+    changed("switched off").await;
+    f.store.update_handler(&handlers[4], 2, now()).await.unwrap();
+    changed("switched on").await;
+    f.store.delete_handler(handlers[11].spec.id, None).await.unwrap();
+    create(&f, new("in its place")).await;
+    changed("another in the place of the last").await;
+    create(&f, NewHandler { status: HandlerStatus::Archived, ..new("archived") }).await;
+    assert_eq!(seen.last(), Some(&f.store.enabled_versions().await.unwrap()), "what is not enabled does not matter");
 }

@@ -106,10 +106,15 @@ async fn handlers_are_ranked_and_have_their_spread(f: Fixture) {
     }
     f.store.write_counts(now()).await.unwrap();
     for span in [Span::Minute, Span::Hour] {
-        let ranked = async |rank, most| f.store.handler_counts(span, now(), after(3600), rank, most).await.unwrap();
+        let ranked = async |rank, most| f.store.handler_counts(span, now(), after(3600), &[rank], most).await.unwrap();
         let ids = |found: &[baton_storage::HandlerCounts]| found.iter().map(|h| h.handler_id.0).collect::<Vec<_>>();
         assert_eq!(ids(&ranked(HandlerRank::Failures, 50).await), [2, 1, 3, 4]);
         assert_eq!(ids(&ranked(HandlerRank::Duration, 50).await), [3, 2, 1, 4]);
+        let both = [HandlerRank::Failures, HandlerRank::Duration];
+        let first_of = async |most| f.store.handler_counts(span, now(), after(3600), &both, most).await.unwrap();
+        assert_eq!(ids(&first_of(1).await), [2, 3]);
+        assert_eq!(ids(&first_of(2).await), [2, 1, 3], "none twice");
+        assert_eq!(ids(&first_of(50).await), [2, 1, 3, 4]);
         let busiest = ranked(HandlerRank::Attempts, 2).await;
         assert_eq!(ids(&busiest), [1, 2]);
         let two = &busiest[1].counts;
@@ -119,7 +124,7 @@ async fn handlers_are_ranked_and_have_their_spread(f: Fixture) {
         assert!((0.36..0.44).contains(&p99), "{p99}");
         assert_eq!(two.first_calls.count(), 8);
     }
-    assert_eq!(f.store.handler_counts(Span::Minute, after(120), after(3600), HandlerRank::Failures, 9).await.unwrap(), []);
+    assert_eq!(f.store.handler_counts(Span::Minute, after(120), after(3600), &[HandlerRank::Failures], 9).await.unwrap(), []);
 }
 
 async fn old_minutes_and_hours_are_removed(f: Fixture) {

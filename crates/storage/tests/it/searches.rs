@@ -228,6 +228,13 @@ async fn a_search_by_text_looks_at_so_many_a_page(f: Fixture) {
     let of_handler = ExecutionSearch { handler_id: Some(HandlerId(7)), ..search };
     let found = f.store.search_executions(&of_handler, &page(5)).await.unwrap();
     assert_eq!((found.items.len(), found.next_cursor), (2, None));
+    // What all have fills its page with the newest, and the next goes on behind them.
+    let all = ExecutionSearch { data: Some("ghent".into()), ..ExecutionSearch::default() };
+    let newest: Vec<_> = log.iter().rev().map(|x| x.id).collect();
+    let first = f.store.search_executions(&all, &page(200)).await.unwrap();
+    assert_eq!(first.items.iter().map(|x| x.id).collect::<Vec<_>>(), newest[..200]);
+    let second = f.store.search_executions(&all, &Page { limit: 2, cursor: first.next_cursor }).await.unwrap();
+    assert_eq!(second.items.iter().map(|x| x.id).collect::<Vec<_>>(), newest[200..202]);
     // A page may be empty and lead on.
     let nowhere = ExecutionSearch { data: Some("Bruges".into()), ..ExecutionSearch::default() };
     let found = f.store.search_executions(&nowhere, &page(5)).await.unwrap();

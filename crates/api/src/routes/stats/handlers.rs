@@ -12,6 +12,7 @@ use super::figures::{Figures, stretch};
 use crate::problem::Problem;
 use crate::request::{Params, QueryString};
 use crate::state::ApiState;
+use crate::words::{HandlerStatsOrder, list};
 
 /// The longest stretch of time.
 const MOST: TimeDelta = TimeDelta::days(7);
@@ -31,21 +32,14 @@ pub(super) struct HandlersQuery {
     /// Minutes or hours that begin before this instant; now when it is left out.
     #[param(value_type = Option<DateTime<Utc>>)]
     to: Option<String>,
-    /// Which come first: those with the most attempts that failed, whose attempts took longest on average, or with the most attempts.
-    #[param(value_type = Option<String>, pattern = "^(failures|duration|executions)$", default = "failures")]
-    order: Option<String>,
-    /// The most items.
+    /// Which come first: those with the most attempts that failed, which is the default, whose attempts took longest on average, or with the
+    /// most attempts. Of several orders the first of each are shown, no handler twice, which costs hardly more than one.
+    #[serde(default)]
+    #[param(inline, value_type = Option<Vec<HandlerStatsOrder>>)]
+    order: Vec<String>,
+    /// The most items of each order.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
-}
-
-fn rank(word: &str) -> Option<HandlerRank> {
-    match word {
-        "failures" => Some(HandlerRank::Failures),
-        "duration" => Some(HandlerRank::Duration),
-        "executions" => Some(HandlerRank::Attempts),
-        _ => None,
-    }
 }
 
 /// What was counted of handlers.
@@ -89,13 +83,17 @@ pub(super) async fn get_stat_handlers(
 ) -> Result<Json<StatHandlers>, Problem> {
     let mut params = Params::default();
     let (from, to) = stretch(&mut params, (query.from, query.to), MOST);
-    let order = query
-        .order
-        .and_then(|word| params.word("order", &word, &["failures", "duration", "executions"], rank))
-        .unwrap_or_default();
+    let mut orders: Vec<HandlerRank> = Vec::new();
+    for word in &query.order {
+        let order = params.word("order", word, list::HANDLER_STATS_ORDER, HandlerStatsOrder::parse).map(Into::into);
+        orders.extend(order.filter(|order| !orders.contains(order)));
+    }
+    if orders.is_empty() {
+        orders.push(HandlerRank::default());
+    }
     let limit = params.number("limit", query.limit.as_deref(), 1..=200).and_then(|limit| u16::try_from(limit).ok());
     let span = if to - from > BY_MINUTE { Span::Hour } else { Span::Minute };
     let from = params.or(span.beginning(from))?;
-    let counted = state.store.handler_counts(span, from, to, order, limit.unwrap_or(LIMIT_DEFAULT)).await?;
+    let counted = state.store.handler_counts(span, from, to, &orders, limit.unwrap_or(LIMIT_DEFAULT)).await?;
     Ok(Json(StatHandlers { from, to, items: counted.into_iter().map(Into::into).collect(), next_cursor: None }))
 }

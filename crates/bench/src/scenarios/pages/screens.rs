@@ -74,7 +74,7 @@ screens! {
     "Execution Logs: error", EXECUTION, |_, n| look(format!("/console/executions?error=answered+50{}", n % 4));
     "Execution Logs: data, an hour", EXECUTION, |_, n| look(format!("/console/executions?data=northwind&{}", hour(n)));
     "Execution Logs: an hour", EXECUTION, |_, n| look(format!("/console/executions?{}", hour(n)));
-    "an execution", "tells the warehouse", |of, n| look(format!("/console/executions/{}", nth(&of.executions, n)));
+    "an execution", "Northwind", |of, n| look(format!("/console/executions/{}", nth(&of.executions, n)));
     "Events", EVENT, |_, _| look("/console/events");
     "Events: a later page", EVENT, |of, n| look(nth(&of.lists_of_events, n));
     "Events: event", EVENT, |_, n| look(format!("/console/events?events_id={}", event_type(n)));

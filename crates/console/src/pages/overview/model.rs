@@ -36,21 +36,11 @@ pub(super) struct Figures {
 /// Milliseconds.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(super) struct Quantiles {
+    /// Only of calls.
+    #[serde(default)]
+    pub(super) mean: f64,
     pub(super) p50: f64,
     pub(super) p99: f64,
-}
-
-/// `GET /v1/stats`
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Account {
-    pub(super) published: u64,
-    pub(super) delivered: u64,
-    pub(super) failed: u64,
-    pub(super) unmatched: u64,
-    pub(super) pending: u64,
-    pub(super) retrying: u64,
-    pub(super) held: u64,
-    pub(super) oldest_pending_seconds: Option<f64>,
 }
 
 /// A handler of `GET /v1/stats/handlers`.

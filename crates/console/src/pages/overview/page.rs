@@ -8,18 +8,15 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::PATH;
-use super::model::{Account, HandlerStats, Minutes, Span, Step};
+use super::model::{HandlerStats, Minutes, Span, Step};
 use super::scale::{number, whole};
 use super::{breakers, handlers, plots};
 use crate::client::Paged;
 use crate::components::{empty, query, time};
 use crate::failure::Failure;
 use crate::form;
-use crate::layout::{Section, Shell};
+use crate::layout::{Account, Section, Shell};
 use crate::state::Console;
-
-/// How many handlers a table has.
-const HANDLERS: &str = "8";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -37,31 +34,27 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(raw): RawQuery
     let from = Utc::now() - Duration::minutes(span.minutes() - i64::from(minutes));
     let from = from.to_rfc3339_opts(SecondsFormat::Secs, true);
     let minutes_path = query::address("/v1/stats/minutes", [("from", from.as_str()), ("step", step)]);
-    let of = async |order: &str| {
-        let pairs = [("from", from.as_str()), ("order", order), ("limit", HANDLERS)];
-        api.get::<Paged<HandlerStats>>(&query::address("/v1/stats/handlers", pairs)).await
-    };
-    let (all, failing, slow, account, (open, more)) = future::try_join5(
+    // Both tables from one answer, which the API makes from one look at what may be many rows.
+    let most = handlers::SHOWN.to_string();
+    let pairs = [("from", from.as_str()), ("order", "failures"), ("order", "duration"), ("limit", most.as_str())];
+    let handlers_path = query::address("/v1/stats/handlers", pairs);
+    let (all, handlers, (open, more)) = future::try_join3(
         api.get::<Minutes>(&minutes_path),
-        of("failures"),
-        of("duration"),
-        api.get::<Account>("/v1/stats"),
+        api.get::<Paged<HandlerStats>>(&handlers_path),
         breakers::named(api, &shell.breakers),
     )
     .await?;
-    let (mut failing, mut slow) = (failing.items, slow.items);
-    failing.retain(|handler| handler.figures.fail > 0);
-    slow.retain(|handler| handler.figures.duration_ms.is_some());
+    let account = &shell.account;
     let content = html! {
         (head(span))
         div #live {
             (breakers::panel(&open, more))
             @if account.published == 0 { (first(&shell)) } @else {
-                (tiles(&account, &all.total, span))
+                (tiles(account, &all.total, span))
                 (plots::all(&all.items, minutes))
                 div.pair.tables {
-                    (handlers::panel("Failing handlers", "No attempt failed in this time.", &failing))
-                    (handlers::panel("Slowest handlers", "Nothing was called in this time.", &slow))
+                    (handlers::panel("Failing handlers", "No attempt failed in this time.", &handlers::failing(&handlers.items)))
+                    (handlers::panel("Slowest handlers", "Nothing was called in this time.", &handlers::slowest(&handlers.items)))
                 }
             }
         }
@@ -102,7 +95,7 @@ fn tiles(account: &Account, total: &Step, span: Span) -> Markup {
         whole(account.delivered),
         whole(account.failed),
         whole(account.unmatched),
-        whole(account.pending + account.retrying)
+        whole(account.open())
     );
     let backlog = format!(
         "{} pending, {} retrying; {} deliveries held",

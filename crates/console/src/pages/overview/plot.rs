@@ -92,23 +92,30 @@ impl Plot<'_> {
         self.series.iter().map(of).collect()
     }
 
+    /// One shape for all bars of a series: an hour of minutes has some hundred.
     fn bars(&self, top: f64, wide: f64) -> Markup {
+        let mut shapes = vec![String::new(); self.series.len()];
+        for index in 0..self.steps.len() {
+            let (left, width) = (at(LEFT + wide * (index as f64 + 0.14)), at(wide * 0.72));
+            for (series, below, value) in self.below(index) {
+                let (low, high) = (place(below, top), place(below + value, top));
+                let (high, height) = (at(high), at((low - high).max(1.0)));
+                shapes[series].push_str(&format!("M{left} {high}h{width}v{height}h-{width}z"));
+            }
+        }
         html! {
-            @for index in 0..self.steps.len() {
-                @for (series, below, value) in self.below(index) {
-                    @let (low, high) = (place(below, top), place(below + value, top));
-                    rect class={ "mark " (series.class) } x=(at(LEFT + wide * (index as f64 + 0.14))) width=(at(wide * 0.72)) y=(at(high)) height=(at((low - high).max(1.0))) {}
-                }
+            @for (series, shape) in self.series.iter().zip(&shapes) {
+                @if !shape.is_empty() { path class={ "mark " (series.class) } d=(shape) {} }
             }
         }
     }
 
-    /// The bars of a step: each with what is below it.
-    fn below(&self, index: usize) -> Vec<(&Series, f64, f64)> {
+    /// The bars of a step: of which series, what is below it, how much it is.
+    fn below(&self, index: usize) -> Vec<(usize, f64, f64)> {
         let mut below = 0.0;
         let mut bars = Vec::new();
-        for series in self.series {
-            let value = series.values.get(index).copied().flatten().unwrap_or_default();
+        for (series, of) in self.series.iter().enumerate() {
+            let value = of.values.get(index).copied().flatten().unwrap_or_default();
             if value > 0.0 {
                 bars.push((series, below, value));
                 below += value;

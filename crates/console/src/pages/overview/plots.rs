@@ -64,7 +64,7 @@ fn table(plot: &Plot<'_>) -> Markup {
                     tbody {
                         @for index in shown {
                             tr {
-                                td.date { (time::at(plot.steps[index].at)) }
+                                td.date { (time::plain(plot.steps[index].at)) }
                                 @for series in plot.series { td.num { @if let Some(value) = of(series, index) { (number(value)) (plot.unit) } } }
                             }
                         }
