@@ -118,6 +118,25 @@ async fn what_is_not_tried_yet_says_what_it_waits_for() {
 }
 
 #[tokio::test]
+async fn a_retry_that_is_due_says_what_holds_it() {
+    let (baton, receiver) = (Embedded::start().await, Receiver::start().await);
+    receiver.script("/crm", always(Answer::status(503)));
+    let retry = json!({"max_attempts": 50, "first_delay_ms": 1000, "max_delay_ms": 1000});
+    let crm = with(http("CRM", "clients.create", receiver.url("/crm")), json!({"retry": retry}));
+    let ids = baton.api.create_live([crm]).await;
+    let id = baton.api.publish(&event("clients.create", 1, json!({}))).await;
+    receiver.wait_for(SOON, "/crm", 1).await;
+    baton.api.order(&format!("/v1/handlers/{}/pause", ids[0])).await;
+    let browser = Browser::signed_in(&baton, Scripts::Off).await;
+    eventually(SOON, "what holds the retry", async || {
+        browser.open(&format!("/console/events/{id}")).await;
+        let how = browser.texts(".lane .how").await.concat();
+        (how.contains("of 50 tried") && how.contains("due ") && how.contains("this handler is paused")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_event_is_explained_before_it_is_published() {
     let baton = Embedded::start().await;
     let live = http("Live one", "clients.archive", "http://127.0.0.1:9/a");

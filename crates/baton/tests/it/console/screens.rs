@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use baton_testkit::{Answer, Receiver, eventually, rules};
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
 
 use crate::rig::bodies::{event, http, with};
 use crate::rig::{Browser, Embedded, SOON, Scripts, Theme, python};
@@ -21,9 +23,23 @@ const WIDTHS: [(&str, u32); 2] = [("wide", 1280), ("narrow", 360)];
 /// The tallest picture, in pixels.
 const TALLEST: u64 = 1600;
 
+/// Waves of events, of two calls each. Bucket 15 ends at 1.3 ms, 24 at 6.4, 34 at 36.
+const AN_HOUR: &str = r#"
+    WITH RECURSIVE ago (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM ago WHERE n < 58),
+    counted AS (
+        SELECT n, 40 + abs(n % 30 - 15) * 3 + n * 7 % 11 AS events, CASE WHEN n BETWEEN 17 AND 23 THEN 24 - abs(n - 20) * 6 ELSE 0 END AS failed,
+            CASE WHEN n BETWEEN 16 AND 24 THEN '34' ELSE '24' END AS slow
+        FROM ago
+    )
+    INSERT INTO minutes (minutes, handler_id, begins_at, id, published, succeeded, failed, skipped, duration_us, durations, first_calls)
+    SELECT 1, 0, strftime('%Y-%m-%dT%H:%M:00+00:00', 'now', '-' || n || ' minutes'), randomblob(16), events, events * 2 - failed, failed, 0,
+        events * 2600, json_object('15', events * 2 - events / 8, slow, events / 8), json_object('15', events - events / 10, '22', events / 10)
+    FROM counted"#;
+
 /// A Baton in which something has happened: deliveries, failures, a filter that skips, a dead letter, edits that are not live.
 async fn busy() -> (Embedded, Receiver, Vec<(&'static str, String)>) {
     let baton = Embedded::start().await;
+    an_hour_before(&baton).await;
     let receiver = Receiver::start().await;
     receiver.script("/ledger", rules::always(Answer::status(503)));
     receiver.script("/fax", rules::always(Answer::status(410).body("{\"error\":\"the fax machine is gone\"}")));
@@ -47,8 +63,8 @@ async fn busy() -> (Embedded, Receiver, Vec<(&'static str, String)>) {
     }
     let dead = eventually(SOON, "a dead letter", async || baton.api.list("/v1/dead-letters?").await.into_iter().next()).await;
     eventually(SOON, "the statistics", async || {
-        let minutes = baton.api.get("/v1/stats/minutes").await;
-        (minutes["total"]["fail"].as_u64() > Some(0)).then_some(())
+        let handlers = baton.api.get("/v1/stats/handlers?order=failures").await;
+        (handlers["items"][0]["fail"].as_u64() > Some(0)).then_some(())
     })
     .await;
     baton.api.call(Method::POST, &format!("/v1/handlers/{}/pause", ids[6]), &json!({})).await;
@@ -69,6 +85,14 @@ async fn busy() -> (Embedded, Receiver, Vec<(&'static str, String)>) {
         ("generation", "/console/scheduler/generations/1".into()),
     ];
     (baton, receiver, screens)
+}
+
+/// What the statistics say of an hour in which a receiver was slow and failed for some minutes, so that plots have something to show.
+async fn an_hour_before(baton: &Embedded) {
+    let file = SqliteConnectOptions::new().filename(baton.data().join("baton.db"));
+    let mut database = SqliteConnection::connect_with(&file).await.unwrap();
+    sqlx::raw_sql(AN_HOUR).execute(&mut database).await.unwrap();
+    database.close().await.unwrap();
 }
 
 /// The text of axe-core, fetched once a run.

@@ -121,7 +121,13 @@ fn how(event: &Event, around: &Around, priority: u16, delivery: &Delivery, last:
         },
         State::Retrying => html! {
             span.bad-text { (tried) @if let Some(error) = error { ", " (error) } }
-            @if let Some(at) = delivery.next_attempt_at { small { "next " (time::ago(at)) } }
+            @match delivery.next_attempt_at {
+                Some(at) if at > Utc::now() => small { "next " (time::ago(at)) },
+                Some(at) => small {
+                    "due " (time::ago(at)) ": " (around.wait(&event.events_id, &event.chain, priority, delivery).shown())
+                },
+                None => {}
+            }
         },
         State::Dead => html! {
             span.bad-text { "dead letter, " (tried) }
