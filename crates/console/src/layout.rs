@@ -54,8 +54,8 @@ pub(crate) struct Shell {
     dispatchers: usize,
     /// Handlers whose circuit breaker a dispatcher holds open, with the instant of the first.
     pub(crate) breakers: BTreeMap<i64, DateTime<Utc>>,
-    /// The account of all events.
-    pub(crate) account: Account,
+    /// How many events have not ended.
+    unfinished: u64,
 }
 
 /// `GET /v1/cache`, as far as pages show it.
@@ -86,24 +86,10 @@ struct Breaker {
     since: DateTime<Utc>,
 }
 
-/// `GET /v1/stats`, as far as pages show it.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Account {
-    pub(crate) published: u64,
-    pub(crate) delivered: u64,
-    pub(crate) failed: u64,
-    pub(crate) unmatched: u64,
-    pub(crate) pending: u64,
-    pub(crate) retrying: u64,
-    pub(crate) held: u64,
-    pub(crate) oldest_pending_seconds: Option<f64>,
-}
-
-impl Account {
-    /// Events that have not ended.
-    pub(crate) fn open(&self) -> u64 {
-        self.pending + self.retrying
-    }
+/// `GET /v1/stats/backlog`, as far as pages show it: every page has it, and it is quick however much waits.
+#[derive(Deserialize)]
+struct Backlog {
+    unfinished: u64,
 }
 
 impl FromRequestParts<Console> for Shell {
@@ -114,10 +100,10 @@ impl FromRequestParts<Console> for Shell {
         let jar = SignedCookieJar::from_headers(&parts.headers, console.key.clone());
         let uri = parts.uri.to_string();
         let api = &console.api;
-        let (cache, services, account) = future::join3(
+        let (cache, services, backlog) = future::join3(
             api.get::<Cache>("/v1/cache"),
             api.get::<Paged<Service>>("/v1/services"),
-            api.get::<Account>("/v1/stats"),
+            api.get::<Backlog>("/v1/stats/backlog"),
         )
         .await;
         let services = services?.items;
@@ -132,7 +118,7 @@ impl FromRequestParts<Console> for Shell {
             cache: cache?,
             dispatchers: alive.len(),
             breakers: open_breakers(alive.iter().flat_map(|instance| &instance.breakers)),
-            account: account?,
+            unfinished: backlog?.unfinished,
         })
     }
 }
@@ -220,7 +206,7 @@ impl Shell {
                 None => { div { "No generation yet" } }
             }
             @if let Some(built_at) = built_at { div { "built " (time::ago(*built_at)) ", " (count(*handlers, "handler")) } }
-            div { (count(self.dispatchers, "dispatcher")) ", " (self.account.open()) " pending" }
+            div { (count(self.dispatchers, "dispatcher")) ", " (self.unfinished) " pending" }
         }
     }
 }

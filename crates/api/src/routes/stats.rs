@@ -1,5 +1,6 @@
-//! `/v1/stats`: the account of every event, which balances at any moment, and what happened by the minute and at each handler.
+//! `/v1/stats`: the account of every event, which balances at any moment, what waits, and what happened by the minute and at each handler.
 
+mod backlog;
 mod figures;
 mod handlers;
 mod minutes;
@@ -7,7 +8,7 @@ mod minutes;
 use axum::Json;
 use axum::extract::State;
 use baton_storage::StatRow;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,6 +23,7 @@ const TAG: &str = "Stats";
 pub(crate) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
         .routes(routes!(get_stats))
+        .routes(routes!(backlog::get_stat_backlog))
         .routes(routes!(minutes::get_stat_minutes))
         .routes(routes!(handlers::get_stat_handlers))
 }
@@ -71,8 +73,6 @@ async fn get_stats(
 ) -> Result<Json<Stats>, Problem> {
     let rows = state.store.stats().await?;
     let backlog = state.store.backlog().await?;
-    let now = Utc::now();
-    let age = |since: chrono::DateTime<Utc>| (now - since).num_milliseconds().max(0) as f64 / 1000.0;
     let mut stats = Stats { held: backlog.held, oldest_pending_seconds: backlog.oldest_pending.map(age), ..Stats::default() };
     for row in &rows {
         stats.published += row.published;
@@ -84,4 +84,9 @@ async fn get_stats(
     }
     stats.by_event = rows.into_iter().map(Into::into).collect();
     Ok(Json(stats))
+}
+
+/// How long ago an instant was, in seconds.
+fn age(since: DateTime<Utc>) -> f64 {
+    (Utc::now() - since).num_milliseconds().max(0) as f64 / 1000.0
 }

@@ -38,6 +38,9 @@ on_both! {
         post(&app, &one, &json!({"event": {"events_id": "no.such", "object_id": 1}, "data": {}})).await.refused();
         let stats = Answer::to(app.elsewhere(Method::GET, &format!("{url}/v1/stats")).bearer_auth(TOKEN)).await.ok();
         assert_eq!((&stats["published"], &stats["pending"]), (&json!(10), &json!(10)));
+        let backlog = app.get("/v1/stats/backlog").await.ok();
+        assert_eq!((&backlog["unfinished"], &backlog["held"]), (&json!(10), &json!(0)));
+        assert!(backlog["oldest_pending_seconds"].as_f64() > Some(0.0), "{backlog}");
         // Another API counts what it has not stored itself, once it has looked.
         let other = format!("{}/v1/events", app.limited(10).await);
         let refused = async || (post(&app, &other, &event(11)).await.status == StatusCode::SERVICE_UNAVAILABLE).then_some(());

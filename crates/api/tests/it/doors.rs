@@ -40,6 +40,7 @@ const CALLS: &[(&str, &str)] = &[
     ("GET", "/v1/cache/generations"),
     ("POST", "/v1/cache/rollback"),
     ("GET", "/v1/stats"),
+    ("GET", "/v1/stats/backlog"),
     ("GET", "/v1/stats/minutes"),
     ("GET", "/v1/stats/handlers"),
 ];

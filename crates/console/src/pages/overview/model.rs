@@ -3,6 +3,26 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
+/// `GET /v1/stats`
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Account {
+    pub(super) published: u64,
+    pub(super) delivered: u64,
+    pub(super) failed: u64,
+    pub(super) unmatched: u64,
+    pub(super) pending: u64,
+    pub(super) retrying: u64,
+    pub(super) held: u64,
+    pub(super) oldest_pending_seconds: Option<f64>,
+}
+
+impl Account {
+    /// Events that have not ended.
+    pub(super) fn open(&self) -> u64 {
+        self.pending + self.retrying
+    }
+}
+
 /// `GET /v1/stats/minutes`
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Minutes {

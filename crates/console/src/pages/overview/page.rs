@@ -8,14 +8,14 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::PATH;
-use super::model::{HandlerStats, Minutes, Span, Step};
+use super::model::{Account, HandlerStats, Minutes, Span, Step};
 use super::scale::{number, whole};
 use super::{breakers, handlers, plots};
 use crate::client::Paged;
 use crate::components::{empty, query, time};
 use crate::failure::Failure;
 use crate::form;
-use crate::layout::{Account, Section, Shell};
+use crate::layout::{Section, Shell};
 use crate::state::Console;
 
 #[derive(Debug, Default, Deserialize)]
@@ -38,19 +38,19 @@ pub(super) async fn page(State(console): State<Console>, RawQuery(raw): RawQuery
     let most = handlers::SHOWN.to_string();
     let pairs = [("from", from.as_str()), ("order", "failures"), ("order", "duration"), ("limit", most.as_str())];
     let handlers_path = query::address("/v1/stats/handlers", pairs);
-    let (all, handlers, (open, more)) = future::try_join3(
+    let (account, all, handlers, (open, more)) = future::try_join4(
+        api.get::<Account>("/v1/stats"),
         api.get::<Minutes>(&minutes_path),
         api.get::<Paged<HandlerStats>>(&handlers_path),
         breakers::named(api, &shell.breakers),
     )
     .await?;
-    let account = &shell.account;
     let content = html! {
         (head(span))
         div #live {
             (breakers::panel(&open, more))
             @if account.published == 0 { (first(&shell)) } @else {
-                (tiles(account, &all.total, span))
+                (tiles(&account, &all.total, span))
                 (plots::all(&all.items, minutes))
                 div.pair.tables {
                     (handlers::panel("Failing handlers", "No attempt failed in this time.", &handlers::failing(&handlers.items)))

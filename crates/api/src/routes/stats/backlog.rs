@@ -1,0 +1,38 @@
+//! What waits, at the same cost however much it is.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{TAG, age};
+use crate::problem::Problem;
+use crate::request::{NoParams, QueryString};
+use crate::state::ApiState;
+
+/// What waits.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StatBacklog {
+    /// Events that have not ended: pending and retrying.
+    unfinished: u64,
+    /// Deliveries that wait in their lane.
+    held: u64,
+    /// The age of the oldest pending event; null when none is pending.
+    #[schema(required, minimum = 0)]
+    oldest_pending_seconds: Option<f64>,
+}
+
+/// Shows what waits.
+///
+/// It is taken from counters that change with what they count, and costs the same with millions of unfinished events; `GET /v1/stats` counts
+/// those one by one.
+#[utoipa::path(get, path = "/v1/stats/backlog", tag = TAG,
+    responses((status = 200, body = StatBacklog, description = "What waits")))]
+pub(super) async fn get_stat_backlog(
+    State(state): State<ApiState>,
+    QueryString(NoParams {}): QueryString<NoParams>,
+) -> Result<Json<StatBacklog>, Problem> {
+    let unfinished = state.store.unfinished_events().await?;
+    let backlog = state.store.backlog().await?;
+    Ok(Json(StatBacklog { unfinished, held: backlog.held, oldest_pending_seconds: backlog.oldest_pending.map(age) }))
+}
