@@ -102,6 +102,8 @@ async fn around(State(state): State<ApiState>, path: Option<MatchedPath>, reques
     let begun = Instant::now();
     let method = request.method().clone();
     let route = path.as_ref().map_or("none", MatchedPath::as_str);
+    let has_body = request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+        || request.headers().contains_key(header::TRANSFER_ENCODING);
     let answering = async {
         if route.starts_with(GUARDED) {
             let request = with_token(&state, request).await?;
@@ -110,10 +112,14 @@ async fn around(State(state): State<ApiState>, path: Option<MatchedPath>, reques
             Ok(next.run(request).await)
         }
     };
-    let response = match AssertUnwindSafe(answering).catch_unwind().await {
+    let mut response = match AssertUnwindSafe(answering).catch_unwind().await {
         Ok(Ok(response) | Err(response)) => response,
         Err(panic) => panicked(&*panic),
     };
+    // Nobody has read the body, so nothing can come after it on this connection: the client is to know.
+    if has_body && matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     count(route, &method, response.status(), begun.elapsed());
     response
 }

@@ -8,7 +8,7 @@ use baton_dispatcher::call::{Caller, CallerSettings};
 use baton_dispatcher::{Dispatcher, DispatcherSettings};
 use baton_handler_cache::{HandlerCache, Installation, RedisSettings};
 use baton_runtime::settings::{Secret, required};
-use baton_runtime::{ops, shutdown, telemetry};
+use baton_runtime::{ops, serving, shutdown, telemetry};
 use baton_storage::{Store, StoreSettings};
 use tokio_util::sync::CancellationToken;
 
@@ -76,7 +76,7 @@ async fn run(
     stop.run_until_cancelled(first).await;
     // Publishers are answered first, then the dispatcher finishes: what the last of them published is picked up at the next start.
     let dispatching = tokio::spawn(dispatcher.run(stop.clone()));
-    ops::serve(listener, router, stop).await?;
+    serving::serve(listener, router, stop).await;
     let _ = tokio::join!(appending, jobs, dispatching, managing, cleaning, cache, counted);
     // What was counted while they ended.
     counting.write_counts_or_say().await;

@@ -9,7 +9,7 @@ use baton_cache_manager::{CacheManager, RestartResult, SERVICE, request_restart,
 use baton_cleaner::{Cleaner, CleanerSettings};
 use baton_handler_cache::{Hints, Installation, InstallationArgs, OpenError};
 use baton_runtime::settings::{CleanArgs, ListenArgs, LogArgs, NameArgs};
-use baton_runtime::{metrics, ops, shutdown, telemetry};
+use baton_runtime::{metrics, ops, serving, shutdown, telemetry};
 use baton_storage::{RunState, ServiceRun, StorageError, Store};
 use chrono::Utc;
 use clap::{Parser, Subcommand};
@@ -92,7 +92,7 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     let cache = tokio::spawn(installation.cache.run(stop.clone()));
     let work = tokio::spawn(manager.run(stop.clone()));
     let cleaning = tokio::spawn(cleaner.run(stop.clone()));
-    ops::serve(listener, router, stop.clone()).await?;
+    serving::serve(listener, router, stop.clone()).await;
     let _ = tokio::join!(cache, work, cleaning);
     Ok(())
 }

@@ -48,6 +48,9 @@ pub(crate) struct FieldError {
     pub(crate) message: String,
 }
 
+/// The longest path with its query, in bytes; what is longer is no address any more.
+const PATH_MAX: usize = 60_000;
+
 /// A page of a list.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Paged<T> {
@@ -149,6 +152,12 @@ impl ApiClient {
     }
 
     async fn call(&self, method: Method, path: &str, version: Option<i64>, body: Option<String>) -> Result<Bytes> {
+        if path.len() > PATH_MAX {
+            let detail =
+                format!("What was entered is too long: at most {} KB can be searched or looked up with.", PATH_MAX / 1000);
+            let status = StatusCode::URI_TOO_LONG.as_u16();
+            return Err(ApiError::Refused(Problem { status, detail, ..Problem::default() }));
+        }
         let mut request = Request::builder().method(method).uri(path).header(header::AUTHORIZATION, &self.authorization);
         if let Some(version) = version {
             request = request.header(header::IF_MATCH, format!("\"{version}\""));

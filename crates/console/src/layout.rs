@@ -54,8 +54,8 @@ pub(crate) struct Shell {
     dispatchers: usize,
     /// Handlers whose circuit breaker a dispatcher holds open, with the instant of the first.
     pub(crate) breakers: BTreeMap<i64, DateTime<Utc>>,
-    /// How many events have not ended.
-    unfinished: u64,
+    /// What waits.
+    backlog: Backlog,
 }
 
 /// `GET /v1/cache`, as far as pages show it.
@@ -90,7 +90,14 @@ struct Breaker {
 #[derive(Deserialize)]
 struct Backlog {
     unfinished: u64,
+    /// Up to [`DEAD_LETTERS_COUNTED`].
+    dead_letters: u64,
+    /// Whether everything is paused.
+    paused: bool,
 }
+
+/// So many or more are counted as so many.
+const DEAD_LETTERS_COUNTED: u64 = 1000;
 
 impl FromRequestParts<Console> for Shell {
     type Rejection = Failure;
@@ -118,7 +125,7 @@ impl FromRequestParts<Console> for Shell {
             cache: cache?,
             dispatchers: alive.len(),
             breakers: open_breakers(alive.iter().flat_map(|instance| &instance.breakers)),
-            unfinished: backlog?.unfinished,
+            backlog: backlog?,
         })
     }
 }
@@ -150,6 +157,7 @@ impl Shell {
                 (self.side(section))
                 main #main tabindex="-1" {
                     @if let Some(flash) = &self.flash { (flash.shown()) }
+                    @if self.backlog.paused && section != Section::Scheduler { (paused()) }
                     (content)
                 }
             }
@@ -194,6 +202,10 @@ impl Shell {
             Section::Provisioning if self.cache.pending_count > 0 => {
                 html! { span.n.warn title="changes that are not live" { (self.cache.pending_count) span.unseen { " changes that are not live" } } }
             }
+            Section::DeadLetters if self.backlog.dead_letters > 0 => {
+                let many = if self.backlog.dead_letters < DEAD_LETTERS_COUNTED { "" } else { "+" };
+                html! { span.n.bad { (self.backlog.dead_letters) (many) } }
+            }
             _ => html! {},
         }
     }
@@ -206,7 +218,17 @@ impl Shell {
                 None => { div { "No generation yet" } }
             }
             @if let Some(built_at) = built_at { div { "built " (time::ago(*built_at)) ", " (count(*handlers, "handler")) } }
-            div { (count(self.dispatchers, "dispatcher")) ", " (self.unfinished) " pending" }
+            div { (count(self.dispatchers, "dispatcher")) ", " (self.backlog.unfinished) " unfinished" }
+        }
+    }
+}
+
+/// What is said on every page but the one where it is ended.
+fn paused() -> Markup {
+    html! {
+        div.said.warn {
+            strong { "Everything is paused." } " Events are taken in and held in their order; no handler is called. "
+            a href="/console/scheduler" { "Resume in the Task Scheduler" }
         }
     }
 }

@@ -106,13 +106,13 @@ async fn sign_in(State(console): State<Console>, request: Request) -> Result<Res
     let sent: SignIn = form::parse(&form::body(request, SIGN_IN_MAX).await?)?;
     let kept = sent.carried.kept(&jar);
     let refused = |wrong| page(&sent.next, Some(wrong), kept.as_ref());
-    let Ok(Ok(turn)) = tokio::time::timeout(TURN_WITHIN, console.attempts.0.acquire()).await else {
-        let busy = refused("Too many are signing in at the moment. Try again in a minute.");
-        return Ok((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "60")], busy).into_response());
-    };
+    // Only wrong tokens wait: whoever shows many of them keeps nobody out.
     if !bool::from(sent.token.trim().as_bytes().ct_eq(console.admin_token.as_bytes())) {
+        let Ok(Ok(_turn)) = tokio::time::timeout(TURN_WITHIN, console.attempts.0.acquire()).await else {
+            let busy = refused("That is not the admin token, and too many wrong ones were shown. Try again in a minute.");
+            return Ok((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "60")], busy).into_response());
+        };
         tokio::time::sleep(WRONG_TAKES).await;
-        drop(turn);
         tracing::warn!("a wrong token was shown at the sign-in of the console");
         return Ok((StatusCode::UNAUTHORIZED, refused("That is not the admin token.")).into_response());
     }

@@ -6,7 +6,7 @@ use baton_dispatcher::call::{Caller, CallerSettings};
 use baton_dispatcher::{Dispatcher, DispatcherSettings};
 use baton_handler_cache::InstallationArgs;
 use baton_runtime::settings::{CallsArgs, ListenArgs, LogArgs, NameArgs, TargetArgs};
-use baton_runtime::{metrics, ops, shutdown, telemetry};
+use baton_runtime::{metrics, ops, serving, shutdown, telemetry};
 use clap::{Parser, Subcommand};
 
 /// Calls the handlers of published events. Settings are flags or environment variables of the same name.
@@ -72,7 +72,7 @@ async fn run() -> anyhow::Result<()> {
     let cache = tokio::spawn(installation.cache.run(stop.clone()));
     let counted = tokio::spawn(counting.clone().keep_writing_counts(stop.clone()));
     let work = tokio::spawn(dispatcher.run(stop.clone()));
-    ops::serve(listener, router, stop.clone()).await?;
+    serving::serve(listener, router, stop.clone()).await;
     let _ = tokio::join!(cache, work, counted);
     counting.write_counts_or_say().await;
     Ok(())

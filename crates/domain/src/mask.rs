@@ -7,9 +7,10 @@ use serde_json::value::RawValue;
 /// What stands in the place of a hidden value.
 pub const MASK: &str = "••••";
 
-const TELLING: [&str; 3] = ["password", "secret", "token"];
+const TELLING: [&str; 4] = ["password", "secret", "token", "authorization"];
 
-/// Whether a key is named like a credential: it contains `password`, `secret` or `token` in any case.
+/// Whether a key is named like a credential: it contains `password`, `secret`, `token` or `authorization`, in any case. The last is what a
+/// receiver that sends back what it got would show.
 #[must_use]
 pub fn is_telling(key: &str) -> bool {
     let key = key.to_ascii_lowercase();

@@ -3,6 +3,7 @@
 pub mod allocator;
 pub mod metrics;
 pub mod ops;
+pub mod serving;
 pub mod settings;
 pub mod shutdown;
 pub mod start;

@@ -13,7 +13,6 @@ use axum::routing::get;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics::MetricsHandle;
 
@@ -49,18 +48,6 @@ async fn render(State(metrics): State<MetricsHandle>) -> impl IntoResponse {
 /// When it cannot, with the setting to change.
 pub async fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen} (BATON_LISTEN)"))
-}
-
-/// Serves until `stop`, then lets requests under way finish.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> anyhow::Result<()> {
-    let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-        // Answers are small: waiting to fill a packet would only delay them.
-        let _ = stream.set_nodelay(true);
-    });
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await.context("the listener failed")
 }
 
 /// Asks a program on this machine whether it is ready; for health checks in containers that have no HTTP client.

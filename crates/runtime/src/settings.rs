@@ -153,8 +153,17 @@ impl FromStr for Secrets {
 #[derive(Debug, Clone, Args)]
 pub struct AdminArgs {
     /// The token of the API. The embedded default makes one at its first start, in baton-data/admin-token.
-    #[arg(long, env = "BATON_ADMIN_TOKEN", value_name = "BATON_ADMIN_TOKEN", hide_env_values = true)]
+    #[arg(long, env = "BATON_ADMIN_TOKEN", value_name = "BATON_ADMIN_TOKEN", hide_env_values = true, value_parser = admin_token)]
     pub admin_token: Option<Secret>,
+}
+
+/// A token travels in a header.
+fn admin_token(value: &str) -> Result<Secret, String> {
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(Secret(value.into()))
+    } else {
+        Err("must be visible ASCII characters without spaces".into())
+    }
 }
 
 /// The Redis that carries generations and hints between the programs.

@@ -64,7 +64,7 @@ pub use retention::{BATCH_ROWS, GENERATIONS_KEPT, Place, Removed, Sweep, Swept};
 pub use service_runs::{LastRuns, RunState, ServiceRun};
 #[doc(hidden)]
 pub use sql::Statement;
-pub use stats::{Backlog, StatRow};
+pub use stats::{Backlog, DEAD_LETTERS_COUNTED, StatRow};
 pub use tail::{AppendedHere, FedFromTail};
 pub use vault::{Vault, VaultError};
 

@@ -9,6 +9,7 @@ use crate::sql::{statements, values};
 
 statements! {
     PAUSES = "SELECT scope, paused_at FROM pauses ORDER BY scope";
+    IS_PAUSED = "SELECT count(*) FROM pauses WHERE scope = $1";
     PAUSE = "INSERT INTO pauses (scope, paused_at) VALUES ($1, $2) ON CONFLICT (scope) DO NOTHING";
     RESUME = "DELETE FROM pauses WHERE scope = $1";
 }
@@ -41,6 +42,15 @@ impl Store {
             Ok(Pause { scope, paused_at: row.paused_at })
         };
         rows.into_iter().map(read).collect()
+    }
+
+    /// Whether this very pause is in force.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_paused(&self, scope: &PauseScope) -> Result<bool> {
+        let count: Option<(i64,)> = self.reader().await?.fetch_optional(IS_PAUSED, values![scope.to_string()]).await?;
+        Ok(count.is_some_and(|(count,)| count > 0))
     }
 
     /// Pauses. `false` when it was paused already, which it stays since then.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::Store;
 use crate::error::Result;
-use crate::sql::statements;
+use crate::sql::{statements, values};
 
 /// The balance of one event type: `published = delivered + failed + unmatched + pending + retrying`, at every moment.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -24,6 +24,9 @@ pub struct StatRow {
     /// Events under way of which something is being retried.
     pub retrying: i64,
 }
+
+/// The most dead letters that [`Store::dead_letters_up_to_some`] counts.
+pub const DEAD_LETTERS_COUNTED: u64 = 1000;
 
 /// What waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +61,7 @@ statements! {
         FROM tallies t LEFT JOIN unfinished u ON u.events_id = t.events_id GROUP BY t.events_id ORDER BY t.events_id";
     UNFINISHED = "SELECT CAST(coalesce(sum(published - delivered - failed - unmatched), 0) AS bigint) FROM tallies";
     OLDEST_PENDING = "SELECT received_at FROM dispatches WHERE state = 'pending' ORDER BY seq LIMIT 1";
+    SOME_DEAD = "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE state = 'dead' AND replayed_at IS NULL LIMIT $1) AS dead";
     HELD = "SELECT CAST(coalesce(sum(held), 0) AS bigint) FROM instances WHERE service = 'dispatcher' AND NOT fenced";
 }
 
@@ -77,6 +81,16 @@ impl Store {
     pub async fn unfinished_events(&self) -> Result<u64> {
         let sum: Option<(i64,)> = self.reader().await?.fetch_optional(UNFINISHED, vec![]).await?;
         Ok(sum.map_or(0, |(sum,)| u64::try_from(sum).unwrap_or(0)))
+    }
+
+    /// How many dead letters there are, counted up to [`DEAD_LETTERS_COUNTED`]: enough to say that there are many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn dead_letters_up_to_some(&self) -> Result<u64> {
+        let most = i64::try_from(DEAD_LETTERS_COUNTED).unwrap_or(i64::MAX);
+        let count: Option<(i64,)> = self.reader().await?.fetch_optional(SOME_DEAD, values![most]).await?;
+        Ok(count.map_or(0, |(count,)| count.unsigned_abs()))
     }
 
     /// What waits.

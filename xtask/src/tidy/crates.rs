@@ -68,7 +68,7 @@ pub(super) const ALONE: [Alone; 9] = [
     Alone { path: &["rusqlite"], crates: &["storage"] },
     Alone { path: &["tokio_postgres"], crates: &["storage"] },
     Alone { path: &["redis"], crates: &["handler-cache"] },
-    Alone { path: &["hyper_util"], crates: &["dispatcher"] },
+    Alone { path: &["hyper_util"], crates: &["dispatcher", "runtime"] },
     Alone { path: &["nix"], crates: &["dispatcher"] },
     Alone { path: &["tokio", "process"], crates: &["dispatcher"] },
     Alone { path: &["std", "process", "Command"], crates: &["dispatcher"] },

@@ -51,12 +51,15 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let unclear = || Problem::field("If-Match", "must be an ETag, such as \"3\", or *");
         let mut tags = Vec::new();
         for value in parts.headers.get_all(header::IF_MATCH) {
-            let text = value.to_str().map_err(|_| Problem::field("If-Match", "must be an ETag, such as \"3\", or *"))?;
+            let text = value.to_str().map_err(|_| unclear())?;
             tags.extend(text.split(',').map(str::trim).filter(|tag| !tag.is_empty()));
         }
         Ok(Self(match tags.as_slice() {
+            // A client that lost its version means to guard its edit all the same.
+            [] if parts.headers.contains_key(header::IF_MATCH) => return Err(unclear()),
             [] => None,
             _ if tags.contains(&"*") => Some(Versions::Any),
             // A weak tag (W/"3") never matches (RFC 9110, section 13.1.1); the bare number is understood too.
@@ -83,7 +86,6 @@ mod tests {
             ("3", true),
             ("*", true),
             ("\"2\", \"3\"", true),
-            ("", true),
             ("\"4\"", false),
             ("W/\"3\"", false),
             ("x", false),
@@ -91,5 +93,11 @@ mod tests {
             assert_eq!(met(value, 3).await, is_met, "{value}");
         }
         assert_eq!(etag(3), "\"3\"");
+        for nothing in ["", ",", " , "] {
+            let request = Request::builder().header(header::IF_MATCH, nothing).body(()).unwrap();
+            assert!(IfMatch::from_request_parts(&mut request.into_parts().0, &()).await.is_err(), "{nothing:?}");
+        }
+        let without = Request::builder().body(()).unwrap();
+        assert!(!IfMatch::from_request_parts(&mut without.into_parts().0, &()).await.unwrap().is_given());
     }
 }

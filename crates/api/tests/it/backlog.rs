@@ -41,6 +41,7 @@ on_both! {
         let backlog = app.get("/v1/stats/backlog").await.ok();
         assert_eq!((&backlog["unfinished"], &backlog["held"]), (&json!(10), &json!(0)));
         assert!(backlog["oldest_pending_seconds"].as_f64() > Some(0.0), "{backlog}");
+        assert_eq!((&backlog["dead_letters"], &backlog["paused"]), (&json!(0), &json!(false)));
         // Another API counts what it has not stored itself, once it has looked.
         let other = format!("{}/v1/events", app.limited(10).await);
         let refused = async || (post(&app, &other, &event(11)).await.status == StatusCode::SERVICE_UNAVAILABLE).then_some(());

@@ -65,6 +65,7 @@ const CONTRACT: &[(&str, &str)] = &[
     ("get", "/v1/cache/generations"),
     ("post", "/v1/cache/rollback"),
     ("get", "/v1/stats"),
+    ("get", "/v1/stats/backlog"),
     ("get", "/v1/stats/minutes"),
     ("get", "/v1/stats/handlers"),
     ("get", "/healthz"),

@@ -4,7 +4,7 @@ use baton_api::{ApiParts, Appender, JobWorker};
 use baton_dispatcher::call::{Caller, CallerSettings};
 use baton_handler_cache::{Installation, InstallationArgs};
 use baton_runtime::settings::{AdminArgs, BacklogArgs, CleanEveryArgs, ListenArgs, LogArgs, TargetArgs, required};
-use baton_runtime::{ops, shutdown, telemetry};
+use baton_runtime::{ops, serving, shutdown, telemetry};
 use clap::{Parser, Subcommand};
 
 /// The REST API and the web console: publishes events, configures handlers, shows what became of them. Settings are flags or environment variables of the
@@ -76,7 +76,7 @@ async fn serve(cli: Cli) -> anyhow::Result<()> {
     let cache = tokio::spawn(cache.run(stop.clone()));
     let counted = tokio::spawn(counting.clone().keep_writing_counts(stop.clone()));
     // Every request holds an appender: the queue is empty and its task over once the last of them is answered.
-    ops::serve(listener, router, stop).await?;
+    serving::serve(listener, router, stop).await;
     let _ = tokio::join!(appending, jobs, cache, counted);
     counting.write_counts_or_say().await;
     Ok(())

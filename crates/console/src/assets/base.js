@@ -16,12 +16,14 @@
     if (seconds === 0) return "just now";
     return seconds > 0 ? `${rough(seconds)} ago` : `in ${rough(-seconds)}`;
   };
+  const next = (instant) => (instant > Date.now() ? `in ${rough(Math.ceil((instant - Date.now()) / 1000))}` : "due");
+  const SHOWN = { ago: apart, next, at: (instant) => short.format(instant) };
   const setTimes = (root) => {
     for (const time of root.querySelectorAll("time[data-show]")) {
       const instant = new Date(time.dateTime);
       if (Number.isNaN(instant.getTime())) continue;
       time.title = `${exact.format(instant)}\n${time.dateTime}`;
-      time.textContent = time.dataset.show === "ago" ? apart(instant) : short.format(instant);
+      time.textContent = (SHOWN[time.dataset.show] ?? SHOWN.at)(instant);
     }
   };
   setTimes(document);

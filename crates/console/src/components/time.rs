@@ -20,6 +20,13 @@ pub(crate) fn ago(instant: DateTime<Utc>) -> Markup {
     html! { time datetime=(exact(instant)) data-show="ago" title=(exact(instant)) { (apart(seconds)) } }
 }
 
+/// When something is due: `in 12 s`, then `due`.
+pub(crate) fn next(instant: DateTime<Utc>) -> Markup {
+    let seconds = (Utc::now() - instant).num_seconds();
+    let said = if instant > Utc::now() { apart(seconds.min(-1)) } else { "due".to_owned() };
+    html! { time datetime=(exact(instant)) data-show="next" title=(exact(instant)) { (said) } }
+}
+
 fn exact(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -24,6 +24,8 @@ use super::target::{parse_url, place};
 
 /// How long a token is used of which the server does not say how long it is valid.
 const UNKNOWN_LIFETIME: Duration = Duration::from_secs(300);
+/// The longest that a token is kept, whatever its server says.
+const LIFETIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long before its end a token is no longer used, where it lives long enough.
 const MARGIN: Duration = Duration::from_secs(30);
 /// How many tokens are kept; with more, all are asked for anew.
@@ -100,7 +102,7 @@ impl TokenServer {
         if status.is_server_error() || status.is_redirection() {
             return Err(NoToken(format!("no token: {} answered {status}", self.place)));
         }
-        let mut answer = HttpResponse::new(body);
+        let mut answer = HttpResponse::new(with_whole_lifetime(body));
         *answer.status_mut() = status;
         *answer.headers_mut() = std::mem::take(response.headers_mut());
         Ok(answer)
@@ -172,12 +174,26 @@ async fn request(source: &TokenSource, server: &TokenServer) -> Result<Token, No
         exchange = exchange.add_extra_param("audience", audience.clone());
     }
     let answer = exchange.request_async(server).await.map_err(refused)?;
-    let lifetime = answer.expires_in().unwrap_or(UNKNOWN_LIFETIME);
+    let lifetime = answer.expires_in().unwrap_or(UNKNOWN_LIFETIME).min(LIFETIME_MAX);
     let margin = MARGIN.min(lifetime / 2);
     let header = HeaderValue::try_from(format!("Bearer {}", answer.access_token().secret()));
     let mut header = header.map_err(|_| NoToken("the token server gave a token that no header can carry".into()))?;
     header.set_sensitive(true);
     Ok(Token { header, fresh: true, until: asked_at + lifetime - margin })
+}
+
+/// A token server's answer with `expires_in` as RFC 6749 has it. Some write it as text or with a fraction; what says no time at all is left
+/// out, as if it were not known.
+fn with_whole_lifetime(answer: Vec<u8>) -> Vec<u8> {
+    let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_slice(&answer) else { return answer };
+    let Some(lifetime) = fields.get("expires_in").filter(|lifetime| !lifetime.is_u64()) else { return answer };
+    let seconds = lifetime.as_f64().or_else(|| lifetime.as_str().and_then(|text| text.trim().parse().ok()));
+    match seconds.filter(|seconds| *seconds >= 0.0) {
+        // What is more than a number of seconds can be becomes the greatest one.
+        Some(seconds) => fields.insert("expires_in".into(), (seconds as u64).into()),
+        None => fields.remove("expires_in"),
+    };
+    serde_json::Value::Object(fields).to_string().into_bytes()
 }
 
 /// The codes of RFC 6749, section 5.2; any other may be anything.
@@ -195,5 +211,28 @@ fn refused(error: RequestTokenError<NoToken, BasicErrorResponse>) -> NoToken {
         RequestTokenError::Request(reason) => reason,
         RequestTokenError::Parse(error, _) => NoToken(format!("the token server's answer holds no token: {}", error.inner())),
         RequestTokenError::Other(reason) => NoToken(format!("the token server's answer holds no token: {reason}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_understood_however_it_is_written() {
+        let lifetime = |written: &str| {
+            let answer = format!(r#"{{"access_token":"t","expires_in":{written}}}"#);
+            let read: serde_json::Value = serde_json::from_slice(&with_whole_lifetime(answer.into_bytes())).unwrap();
+            assert_eq!(read["access_token"], "t");
+            read.get("expires_in").cloned()
+        };
+        for written in ["3600", "\"3600\"", "3600.0", "\" 3600.9 \""] {
+            assert_eq!(lifetime(written), Some(3600.into()), "{written}");
+        }
+        assert_eq!(lifetime("1e30"), Some(u64::MAX.into()));
+        for written in ["-1", "\"soon\"", "null", "{}", "\"NaN\""] {
+            assert_eq!(lifetime(written), None, "{written}");
+        }
+        assert_eq!(with_whole_lifetime(b"no JSON".to_vec()), b"no JSON");
     }
 }

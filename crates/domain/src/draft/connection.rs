@@ -75,15 +75,12 @@ pub(super) fn check_tls(errors: &mut FieldErrors, tls: Option<&Tls<Option<String
     }
     let mut pem = |field: &str, text: Option<&String>, label: &str| {
         let Some(text) = text else { return };
-        // Only the key is sealed: one that stands beside a certificate would be shown.
-        let labels = text.split("-----BEGIN ").skip(1).map(|block| block.split("-----").next().unwrap_or_default());
-        let (mut any, mut all) = (false, true);
-        for found in labels {
-            any = true;
-            all &= found == label || (label == "PRIVATE KEY" && found.ends_with(" PRIVATE KEY"));
-        }
-        if text.len() > PEM_MAX || !any || !all || text.contains('\0') {
-            errors.push(field, format!("must be PEM of at most {} KiB with nothing but -----BEGIN {label}-----", PEM_MAX / 1024));
+        if text.len() > PEM_MAX || !is_pem(text, label) {
+            let most = PEM_MAX / 1024;
+            errors.push(
+                field,
+                format!("must be PEM of at most {most} KiB with nothing but blocks of -----BEGIN {label}-----, no comments"),
+            );
         }
     };
     pem("tls.ca", tls.ca.as_ref(), "CERTIFICATE");
@@ -94,4 +91,24 @@ pub(super) fn check_tls(errors: &mut FieldErrors, tls: Option<&Tls<Option<String
         (None, Some(_)) => errors.push("tls.client_certificate", "is required beside a client key"),
         _ => {}
     }
+}
+
+/// Whether a text is blocks of this label and nothing else. Only the client's key is sealed: whatever stood beside a certificate, a key as a
+/// comment say, would be shown.
+fn is_pem(text: &str, label: &str) -> bool {
+    let is_label = |found: &str| found == label || (label == "PRIVATE KEY" && found.ends_with(" PRIVATE KEY"));
+    let is_base64 = |line: &str| line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte));
+    let (mut within, mut any) = (None, false);
+    for line in text.lines().map(str::trim) {
+        let edge = |word: &str| line.strip_prefix(word).and_then(|rest| rest.strip_suffix("-----"));
+        within = match (within, edge("-----BEGIN ")) {
+            (None, None) if line.is_empty() => None,
+            (None, Some(found)) if is_label(found) => Some(found),
+            (Some(open), None) if edge("-----END ") == Some(open) => None,
+            (Some(open), None) if is_base64(line) => Some(open),
+            _ => return false,
+        };
+        any |= within.is_some();
+    }
+    any && within.is_none()
 }

@@ -143,6 +143,20 @@ fn tls_is_for_https_and_whole() {
     assert_eq!(refused(tls("https://crm.lan/", Tls { ca: Some("x".into()), ..none.clone() })), ["tls.ca"]);
     let with_key = Some(pem("CERTIFICATE") + &pem("RSA PRIVATE KEY"));
     assert_eq!(refused(tls("https://crm.lan/", Tls { ca: with_key, ..none.clone() })), ["tls.ca"]);
+    let key = pem("PRIVATE KEY");
+    for beside in
+        [key.replace("-----", "----"), key.to_lowercase(), key.replace("BEGIN ", "BEGIN\t"), "AAAA\n".into(), "# AAAA\n".into()]
+    {
+        for text in [
+            pem("CERTIFICATE") + &beside,
+            beside.clone() + &pem("CERTIFICATE"),
+            pem("CERTIFICATE").replace("AAAA\n", &beside.replace("AAAA", "#")),
+        ] {
+            assert_eq!(refused(tls("https://crm.lan/", Tls { ca: Some(text.clone()), ..none.clone() })), ["tls.ca"], "{text}");
+        }
+    }
+    let two = Some(pem("CERTIFICATE").replace('\n', "\r\n") + "\n" + &pem("CERTIFICATE"));
+    assert!(refused(tls("https://crm.lan/", Tls { ca: two, ..none.clone() })).is_empty());
     let shown = Some(pem("CERTIFICATE"));
     assert_eq!(refused(tls("https://crm.lan/", Tls { client_certificate: shown.clone(), ..none.clone() })), ["tls.client_key"]);
     assert_eq!(refused(tls("https://crm.lan/", Tls { client_key: Some(None), ..none.clone() })), ["tls.client_certificate"]);

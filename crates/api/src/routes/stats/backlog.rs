@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use baton_domain::PauseScope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,6 +18,11 @@ pub(super) struct StatBacklog {
     unfinished: u64,
     /// Deliveries that wait in their lane.
     held: u64,
+    /// Dead letters that have not been replayed; 1000 stands for that many or more.
+    #[schema(maximum = 1000)]
+    dead_letters: u64,
+    /// Whether everything is paused.
+    paused: bool,
     /// The age of the oldest pending event; null when none is pending.
     #[schema(required, minimum = 0)]
     oldest_pending_seconds: Option<f64>,
@@ -34,5 +40,8 @@ pub(super) async fn get_stat_backlog(
 ) -> Result<Json<StatBacklog>, Problem> {
     let unfinished = state.store.unfinished_events().await?;
     let backlog = state.store.backlog().await?;
-    Ok(Json(StatBacklog { unfinished, held: backlog.held, oldest_pending_seconds: backlog.oldest_pending.map(age) }))
+    let dead_letters = state.store.dead_letters_up_to_some().await?;
+    let paused = state.store.is_paused(&PauseScope::Everything).await?;
+    let oldest_pending_seconds = backlog.oldest_pending.map(age);
+    Ok(Json(StatBacklog { unfinished, held: backlog.held, dead_letters, paused, oldest_pending_seconds }))
 }

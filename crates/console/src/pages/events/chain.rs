@@ -122,9 +122,9 @@ fn how(event: &Event, around: &Around, priority: u16, delivery: &Delivery, last:
         State::Retrying => html! {
             span.bad-text { (tried) @if let Some(error) = error { ", " (error) } }
             @match delivery.next_attempt_at {
-                Some(at) if at > Utc::now() => small { "next " (time::ago(at)) },
-                Some(at) => small {
-                    "due " (time::ago(at)) ": " (around.wait(&event.events_id, &event.chain, priority, delivery).shown())
+                Some(at) if at > Utc::now() => small { "next " (time::next(at)) },
+                Some(_) => small {
+                    "due: " (around.wait(&event.events_id, &event.chain, priority, delivery).shown())
                 },
                 None => {}
             }

@@ -55,7 +55,7 @@ fn row(execution: &Execution) -> Markup {
             td.num.took { @if execution.status != "skipped" { (time::took(execution.duration_ms)) } }
             td.why {
                 @if let Some(error) = &execution.error { (short(error, ERROR_MAX)) }
-                @if let Some(at) = execution.retry_at.filter(|at| *at > Utc::now()) { " " span.muted { "retry " (time::ago(at)) } }
+                @if let Some(at) = execution.retry_at.filter(|at| *at > Utc::now()) { " " span.muted { "retry " (time::next(at)) } }
             }
         }
     }

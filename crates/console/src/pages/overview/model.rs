@@ -18,7 +18,7 @@ pub(super) struct Account {
 
 impl Account {
     /// Events that have not ended.
-    pub(super) fn open(&self) -> u64 {
+    pub(super) fn unfinished(&self) -> u64 {
         self.pending + self.retrying
     }
 }

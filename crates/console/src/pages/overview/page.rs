@@ -91,11 +91,11 @@ fn tiles(account: &Account, total: &Step, span: Span) -> Markup {
     let figures = &total.figures;
     let attempts = figures.success + figures.fail;
     let balance = format!(
-        "= {} delivered + {} failed + {} unmatched + {} open",
+        "= {} delivered + {} failed + {} unmatched + {} unfinished",
         whole(account.delivered),
         whole(account.failed),
         whole(account.unmatched),
-        whole(account.open())
+        whole(account.unfinished())
     );
     let backlog = format!(
         "{} pending, {} retrying; {} deliveries held",
@@ -105,7 +105,7 @@ fn tiles(account: &Account, total: &Step, span: Span) -> Markup {
     );
     let oldest = account.oldest_pending_seconds.map_or("none".to_owned(), |seconds| time::span((seconds * 1000.0) as u64));
     let (first, then) = figures.first_call_ms.map_or(("–".to_owned(), "nothing was called".to_owned()), |first| {
-        (format!("{} ms", number(first.p50)), format!("p50; p99 is {} ms", number(first.p99)))
+        (milliseconds(first.p50), format!("p50; p99 is {}", milliseconds(first.p99)))
     });
     let share = figures.success_share.map_or("–".to_owned(), percent);
     html! {
@@ -116,6 +116,11 @@ fn tiles(account: &Account, total: &Step, span: Span) -> Markup {
             (tile(&format!("Calls that succeeded, {}", span.said()), &share, &format!("{} of {}", whole(figures.success), whole(attempts))))
         }
     }
+}
+
+/// `4.9 ms`, `1.2 s`, `2 min 11 s`.
+fn milliseconds(value: f64) -> String {
+    if value < 1000.0 { format!("{} ms", number(value)) } else { time::took(value as i64) }
 }
 
 /// Never 100 % where something failed.

@@ -5,7 +5,7 @@ use chrono::SecondsFormat;
 use maud::{Markup, html};
 
 use super::model::Step;
-use super::scale::{number, round_top};
+use super::scale::{number, round_top, short};
 
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 110.0;
@@ -51,7 +51,7 @@ impl Plot<'_> {
                     @let value = top * f64::from(part) / f64::from(parts);
                     @let y = place(value, top);
                     line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(at(y)) y2=(at(y)) {}
-                    text.axis.between[part > 0 && part < parts] x=(LEFT - 8.0) y=(at(y + 4.0)) text-anchor="end" { (number(value)) }
+                    text.axis.between[part > 0 && part < parts] x=(LEFT - 8.0) y=(at(y + 4.0)) text-anchor="end" { (short(value)) }
                 }
                 @for index in self.instants() {
                     text.axis x=(at(LEFT + wide * index as f64)) y=(HEIGHT - 6.0) data-at=(self.instant(index)) { (self.steps[index].at.format("%H:%M")) }
@@ -150,13 +150,18 @@ impl Plot<'_> {
     }
 }
 
-/// Labels of lines from the top down, none on another: what would be too near goes down.
+/// Labels of lines from the top down, none on another: what would be too near goes down, and up again where it would leave the plot.
 fn apart(mut labels: Vec<(f64, f64, &str)>) -> Vec<(f64, f64, &str)> {
     labels.sort_by(|one, other| one.1.total_cmp(&other.1));
     let mut low = f64::MIN;
     for (_, y, _) in &mut labels {
         *y = y.max(low + LABEL);
         low = *y;
+    }
+    let mut high = BASE;
+    for (_, y, _) in labels.iter_mut().rev() {
+        *y = y.min(high);
+        high = *y - LABEL;
     }
     labels
 }
@@ -177,6 +182,7 @@ mod tests {
     fn no_label_lies_on_another() {
         assert_eq!(apart(vec![(1.0, 100.0, "p50"), (1.0, 20.0, "p99")]), [(1.0, 20.0, "p99"), (1.0, 100.0, "p50")]);
         assert_eq!(apart(vec![(1.0, 100.0, "p50"), (2.0, 99.0, "p99")]), [(2.0, 99.0, "p99"), (1.0, 123.0, "p50")]);
+        assert_eq!(apart(vec![(1.0, 140.0, "p50"), (1.0, 139.0, "p99")]), [(1.0, 126.0, "p99"), (1.0, 150.0, "p50")]);
         assert_eq!(apart(Vec::new()), []);
     }
 }

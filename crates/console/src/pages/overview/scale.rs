@@ -30,6 +30,15 @@ pub(super) fn number(value: f64) -> String {
     text
 }
 
+/// A round number in little room: `9,000`, `80k`, `1.5M`.
+pub(super) fn short(value: f64) -> String {
+    match value {
+        1e6.. => format!("{}M", number(value / 1e6)),
+        1e4.. => format!("{}k", number(value / 1e3)),
+        _ => number(value),
+    }
+}
+
 /// A whole number with separators of thousands.
 pub(super) fn whole(value: u64) -> String {
     number(value as f64)
@@ -46,5 +55,6 @@ mod tests {
             assert!((round_top(most).0 - top).abs() < 1e-6, "{most}");
         }
         assert_eq!(["0", "2.1", "999", "48,211"], [0.0, 2.1, 999.0, 48_211.0].map(number));
+        assert_eq!(["0.5", "9,000", "80k", "1.5M", "2M"], [0.5, 9e3, 8e4, 1.5e6, 2e6].map(short));
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn shown(run: Option<&LastRun>) -> Markup {
     let error = run.error.as_deref();
     match (run.status.as_str(), run.retry_at) {
         ("fail", Some(at)) => {
-            html! { span.bad title=[error] { "failed " (time::ago(run.started_at)) ", retry " (time::ago(at)) } }
+            html! { span.bad title=[error] { "failed " (time::ago(run.started_at)) ", retry " (time::next(at)) } }
         }
         ("fail", None) => html! { span.bad title=[error] { "failed " (time::ago(run.started_at)) } },
         ("skipped", _) => html! { span.muted title=[error] { "skipped " (time::ago(run.started_at)) } },
