@@ -56,6 +56,8 @@ pub(super) struct Input {
     pub(super) tls_unverified: String,
     /// The version that is edited.
     pub(super) version: Option<i64>,
+    /// The version of somebody else that the operator wants to save over: said by a button of its own, which only a click presses.
+    pub(super) over: Option<i64>,
     /// `preview` shows what was typed, `try` tries the filter; neither saves anything.
     pub(super) act: String,
 }

@@ -3,6 +3,7 @@
 mod chain;
 mod connection;
 mod input;
+mod once;
 mod page;
 mod preview;
 mod save;

@@ -1,6 +1,7 @@
 //! The page of one handler.
 
 use axum::extract::{Query, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use super::super::{PATH, actions, pending};
 use super::chain::{self, Own};
 use super::connection::Tried;
 use super::input::Input;
+use super::once;
 use super::sections::{self, Conflict};
 use super::test_call::{self, Tested};
 use crate::client::FieldError;
@@ -31,7 +33,7 @@ pub(super) struct Extras {
     pub(super) refused: Option<String>,
     /// Somebody else has saved the same handler.
     pub(super) conflict: Option<Conflict>,
-    /// A signing secret that was just generated, and the public keys of the handler.
+    /// A signing secret that was just generated.
     pub(super) secret: Option<String>,
     /// What the filter said of an event.
     pub(super) tried: Option<Tried>,
@@ -55,10 +57,17 @@ pub(super) async fn new(
 }
 
 /// `GET /console/provisioning/{id}`
-pub(super) async fn edit(State(console): State<Console>, Id(id): Id, shell: Shell) -> Result<Response, Failure> {
+pub(super) async fn edit(
+    State(console): State<Console>,
+    Id(id): Id,
+    headers: HeaderMap,
+    shell: Shell,
+) -> Result<Response, Failure> {
     let handler: Handler = console.api.get(&format!("/v1/handlers/{id}")).await?;
     let input = Input::of(&handler);
-    show(&console, shell, Some(&handler), &input, Extras::default()).await
+    let extras = Extras { secret: once::brought(&console.key, &headers, id), ..Extras::default() };
+    let page = show(&console, shell, Some(&handler), &input, extras).await?;
+    Ok(once::forgotten(&headers, id, page))
 }
 
 /// The page, of a new handler where nothing is `saved`, with the form as it was typed.

@@ -142,10 +142,10 @@ pub(super) fn form(shell: &Shell, saved: Option<&Handler>, input: &Input, event_
     html! {
         form.handler #handler method="post" action=(action) data-id=[saved.map(|handler| handler.id)] {
             (shell.csrf())
-            // Of what is saved now: who sends the form has seen it, or is being told about it above.
-            @if let Some(handler) = saved { input type="hidden" name="version" value=(version(handler, input, extras)); }
-            // What the Enter key sends is the first button of the form.
-            button.unseen tabindex="-1" aria-hidden="true" { "Save" }
+            // Of what was edited, after a conflict too: whoever sends the form with it overwrites nothing that somebody else has saved.
+            @if let Some(handler) = saved { input type="hidden" name="version" value=(input.version.unwrap_or(handler.version)); }
+            // What the Enter key sends is the first button of the form. After a conflict it compares again, and never overwrites.
+            button.unseen tabindex="-1" aria-hidden="true" { @if extras.conflict.is_some() { "Compare again" } @else { "Save" } }
             section.panel aria-label="What it is" { div.in { (basics(saved, input, event_types, errors)) } }
             section.panel aria-labelledby="task-title" { div.cap { h2 #task-title { "Task" } } div.in.task { (task(input, errors)) } }
             section.panel.for-http aria-labelledby="request-title" {
@@ -162,21 +162,16 @@ pub(super) fn form(shell: &Shell, saved: Option<&Handler>, input: &Input, event_
             section.panel aria-labelledby="failure-title" { div.cap { h2 #failure-title { "When it fails" } } div.in { (failure(input, errors)) } }
             section.panel aria-labelledby="more-title" { div.cap { h2 #more-title { "Order and notes" } } div.in { (more(input, errors)) } }
             div.formacts {
-                button.btn.primary {
-                    @match (saved, &extras.conflict) {
-                        (Some(handler), Some(_)) => { "Save mine over version " (handler.version) }
-                        _ => { "Save" }
+                @match (saved, &extras.conflict) {
+                    (Some(handler), Some(_)) => {
+                        button.btn.primary name="over" value=(handler.version) { "Save mine over version " (handler.version) }
                     }
+                    _ => { button.btn.primary { "Save" } }
                 }
                 a.btn.quiet href=(PATH) { "Back to the list" }
             }
         }
     }
-}
-
-/// The version that the next save is made upon: after a conflict that of the others, which is shown above; else the one that was edited.
-fn version(handler: &Handler, input: &Input, extras: &Extras) -> i64 {
-    if extras.conflict.is_some() { handler.version } else { input.version.unwrap_or(handler.version) }
 }
 
 const STATUSES: &[(&str, &str)] = &[("enabled", "enabled"), ("disabled", "disabled"), ("archived", "archived")];
