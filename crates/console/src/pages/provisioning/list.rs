@@ -84,7 +84,7 @@ fn refused(error: &ApiError) -> Errors {
     Errors::new(error.fields().to_vec())
 }
 
-const TASKS: &[(&str, &str)] = &[("", "HTTP and script"), ("http", "HTTP"), ("script", "script")];
+const TASKS: &[(&str, &str)] = &[("", "any"), ("http", "HTTP"), ("script", "script")];
 const STATUSES: &[(&str, &str)] =
     &[("", "enabled and disabled"), ("enabled", "enabled"), ("disabled", "disabled"), ("archived", "archived")];
 
