@@ -85,6 +85,48 @@ async fn an_edit_of_an_older_version_is_refused_and_can_be_made_upon_the_other()
 }
 
 #[tokio::test]
+async fn edits_that_are_not_saved_are_asked_about_and_not_tested() {
+    let baton = Embedded::start().await;
+    let id = baton.api.create(&http("CRM", "clients.create", "http://127.0.0.1:9/x")).await;
+    let browser = Browser::signed_in(&baton, Scripts::On).await;
+    browser.open(&format!("/console/provisioning/{id}")).await;
+    let asks =
+        "const leaves = new Event('beforeunload', {cancelable: true}); dispatchEvent(leaves); return leaves.defaultPrevented;";
+    assert_eq!(browser.run(asks).await, false);
+    browser.see_count("#unsaved[hidden]", 1).await;
+    browser.fill("#url", "https://127.0.0.1:9/x").await;
+    browser.see("#unsaved", "There are unsaved edits").await;
+    assert_eq!(browser.run(asks).await, true);
+    // Which of the two is meant nobody can tell; what was typed stays unsaved.
+    browser.run("document.querySelector('input[name=task][value=http]').click()").await;
+    browser.press("Save").await;
+    browser.see("#url-error", "begins with https://, and HTTP is chosen").await;
+    browser.see("#unsaved", "There are unsaved edits").await;
+    assert_eq!(browser.run(asks).await, true);
+    browser.fill("#url", "http://127.0.0.1:9/y").await;
+    browser.press("Save").await;
+    browser.see(".said.good", "CRM is saved").await;
+    assert_eq!(browser.run(asks).await, false);
+}
+
+#[tokio::test]
+async fn a_handler_is_paused_and_resumed_from_its_form() {
+    let baton = Embedded::start().await;
+    let id = baton.api.create(&http("CRM", "clients.create", "http://127.0.0.1:9/x")).await;
+    let browser = Browser::signed_in(&baton, Scripts::Off).await;
+    browser.open(&format!("/console/provisioning/{id}")).await;
+    browser.press("Pause").await;
+    browser.see(".pop", "held in order").await;
+    browser.press("Pause now").await;
+    browser.see(".said.good", "CRM is paused").await;
+    browser.see(".said.warn", "drain when it is resumed").await;
+    assert_eq!(baton.api.handler(id).await["paused"], true);
+    browser.press("Resume").await;
+    browser.see(".said.good", "CRM goes on").await;
+    assert_eq!(baton.api.handler(id).await["paused"], false);
+}
+
+#[tokio::test]
 async fn a_generated_secret_is_shown_once_and_stored_ones_stay() {
     let baton = Embedded::start().await;
     let browser = Browser::signed_in(&baton, Scripts::On).await;

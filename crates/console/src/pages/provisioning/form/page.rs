@@ -12,6 +12,7 @@ use super::chain::{self, Own};
 use super::connection::Tried;
 use super::input::Input;
 use super::once;
+use super::pause;
 use super::sections::{self, Conflict};
 use super::test_call::{self, Tested};
 use crate::client::FieldError;
@@ -39,6 +40,13 @@ pub(super) struct Extras {
     pub(super) tried: Option<Tried>,
     /// What came of a test call.
     pub(super) tested: Option<Tested>,
+}
+
+impl Extras {
+    /// Whether the form shows what is typed and not saved: it comes back from something else than a save.
+    pub(super) fn are_unsaved(&self, input: &Input) -> bool {
+        !input.act.is_empty() || !self.errors.is_empty() || self.refused.is_some() || self.conflict.is_some()
+    }
 }
 
 #[derive(Deserialize)]
@@ -91,12 +99,13 @@ pub(super) async fn show(
     };
     let drawn = chain::chain(&console.api, &own).await?;
     let test = match saved {
-        Some(handler) => test_call::section(console, &shell, handler, extras.tested.as_ref()).await?,
+        Some(handler) => test_call::section(console, &shell, handler, extras.tested.as_ref(), extras.are_unsaved(input)).await?,
         None => html! { p.hint { "Save the handler first; then it can be called with a sample of its event, from here." } },
     };
     let title = saved.map_or("New Handler", |handler| handler.name.as_str());
     let content = html! {
         (head(&shell, saved, title))
+        @if let Some(handler) = saved { (pause::notice(handler)) }
         @if let Some(handler) = saved { (pending::bar(&shell, &format!("{PATH}/{}", handler.id), false)) }
         @if let Some(secret) = &extras.secret { (once(secret)) }
         @if let (Some(handler), Some(conflict)) = (saved, &extras.conflict) { (conflict.shown(handler)) }
@@ -123,7 +132,7 @@ fn head(shell: &Shell, saved: Option<&Handler>, title: &str) -> Markup {
     html! {
         div.head {
             div {
-                div.crumb { a href=(PATH) { "Provisioning" } " /" }
+                div.crumb { a href=(PATH) { "Provisioning" } }
                 h1 { (title) }
             }
             @if let Some(handler) = saved {
@@ -132,6 +141,7 @@ fn head(shell: &Shell, saved: Option<&Handler>, title: &str) -> Markup {
                 @if handler.paused { (status::tag(status::Tone::Warn, "paused")) }
                 span.grow {}
                 a.btn href={ "/console/executions?handler_id=" (handler.id) } { "Execution Logs" }
+                (pause::button(shell, handler))
                 @if handler.status != "archived" { (archive(shell, handler)) }
                 (delete(shell, handler))
             }

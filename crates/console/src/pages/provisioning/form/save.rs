@@ -35,6 +35,9 @@ pub(super) async fn create(State(console): State<Console>, shell: Shell, Form(in
     } else if input.act == TRY {
         return tried(&console, shell, None, &input).await;
     }
+    if let Some(extras) = contradiction(&input) {
+        return show(&console, shell, None, &input, extras).await;
+    }
     match console.api.send::<Handler>(Method::POST, "/v1/handlers", None, &input.body(None)).await {
         Ok(saved) => Ok(done(&console, &shell, &saved)),
         Err(error) => refused(&console, shell, None, &input, error).await,
@@ -54,6 +57,9 @@ pub(super) async fn update(
         return show(&console, shell, Some(&stored), &input, Extras::default()).await;
     } else if input.act == TRY {
         return tried(&console, shell, Some(&stored), &input).await;
+    }
+    if let Some(extras) = contradiction(&input) {
+        return show(&console, shell, Some(&stored), &input, extras).await;
     }
     // A merge, so that fields which the form does not have stay as they are.
     match console.api.send::<Handler>(Method::PATCH, &path, input.over.or(input.version), &input.body(Some(&stored))).await {
@@ -85,6 +91,12 @@ fn done(console: &Console, shell: &Shell, saved: &Handler) -> Response {
         Some(secret) => once::carried(&console.key, &shell.session, saved.id, secret, answer),
         None => answer,
     }
+}
+
+/// What is wrong with the form by itself, which the API would not see.
+fn contradiction(input: &Input) -> Option<Extras> {
+    let error = FieldError { field: "task.url".into(), message: input.scheme_error()? };
+    Some(Extras { errors: Errors::new(vec![error]), ..Extras::default() })
 }
 
 /// What the API says of a filter.
