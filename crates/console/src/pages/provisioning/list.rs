@@ -86,7 +86,7 @@ fn refused(error: &ApiError) -> Errors {
 
 const TASKS: &[(&str, &str)] = &[("", "any"), ("http", "HTTP"), ("script", "script")];
 const STATUSES: &[(&str, &str)] =
-    &[("", "enabled and disabled"), ("enabled", "enabled"), ("disabled", "disabled"), ("archived", "archived")];
+    &[("", "not archived"), ("enabled", "enabled"), ("disabled", "disabled"), ("archived", "archived")];
 
 fn fields(search: &Search, event_types: &EventTypes, errors: &Errors) -> Markup {
     html! {
