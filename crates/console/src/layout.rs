@@ -44,7 +44,6 @@ pub(crate) const SECTIONS: &[(Section, &str, &str)] = &[
 
 /// Who asks for a page, and what is around it. An extractor.
 pub(crate) struct Shell {
-    console: Console,
     pub(crate) session: Session,
     jar: SignedCookieJar,
     uri: String,
@@ -118,7 +117,6 @@ impl FromRequestParts<Console> for Shell {
         let alive: Vec<_> = dispatchers.filter(|instance| instance.alive).collect();
         Ok(Self {
             flash: Flash::left(&jar),
-            console: console.clone(),
             session,
             jar,
             uri,
@@ -140,14 +138,6 @@ fn open_breakers<'a>(told: impl Iterator<Item = &'a Breaker>) -> BTreeMap<i64, D
 }
 
 impl Shell {
-    /// The same after something was saved.
-    ///
-    /// # Errors
-    /// What the API refuses with.
-    pub(crate) async fn again(self) -> Result<Self, Failure> {
-        Ok(Self { cache: self.console.api.get("/v1/cache").await?, ..self })
-    }
-
     /// The page of a section.
     pub(crate) fn page(self, section: Section, title: &str, content: &Markup) -> Response {
         let body = html! {

@@ -72,6 +72,12 @@ impl Session {
         (self.ends - now < TimeDelta::hours(HOURS) / 2 && ends > self.ends).then(|| Self { ends, ..self.clone() })
     }
 
+    /// A cookie that is sent where the session's is: over https only, if that is.
+    pub(crate) fn beside(&self, mut cookie: Cookie<'static>) -> Cookie<'static> {
+        cookie.set_secure(self.secure);
+        cookie
+    }
+
     /// How long it still lasts.
     pub(crate) fn left(&self) -> Duration {
         (self.ends - Utc::now()).to_std().unwrap_or_default()
@@ -81,9 +87,7 @@ impl Session {
     pub(crate) fn cookie(&self) -> Cookie<'static> {
         let (ends, begun) = (self.ends.timestamp(), self.begun.timestamp());
         let kind = if self.secure { 's' } else { 'p' };
-        let mut cookie = console_cookie(COOKIE, format!("{ends}.{begun}.{kind}.{}", self.csrf));
-        cookie.set_secure(self.secure);
-        cookie
+        self.beside(console_cookie(COOKIE, format!("{ends}.{begun}.{kind}.{}", self.csrf)))
     }
 }
 

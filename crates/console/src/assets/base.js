@@ -70,6 +70,15 @@
     });
   }
 
+  for (const button of document.querySelectorAll("button[data-cancel]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const drop = button.closest("details");
+      drop.open = false;
+      drop.querySelector("summary").focus();
+    });
+  }
+
   const close = (except) => {
     for (const open of document.querySelectorAll("details[data-closes][open]")) if (!open.contains(except)) open.open = false;
   };

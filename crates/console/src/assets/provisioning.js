@@ -74,6 +74,55 @@
   table.addEventListener("dragend", () => { clear(); dragged?.classList.remove("dragged"); dragged = null; });
 })();
 
+// A priority that is typed is sent when its field is left: a number that nobody has sent would look saved. Escape puts it back.
+(() => {
+  "use strict";
+  for (const form of document.querySelectorAll("form.prio")) {
+    const field = form.elements.namedItem("priority");
+    let [sent, typed] = [false, false];
+    field.title = "Saved by Enter or when the field is left; Escape puts it back";
+    form.addEventListener("submit", () => { sent = true; });
+    field.addEventListener("input", () => { typed = true; });
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") field.value = field.defaultValue;
+    });
+    field.addEventListener("blur", () => {
+      const value = field.value.trim();
+      // An empty field is no number yet, and one in a window that is left for another is not left itself.
+      if (sent || value === "" || value === field.defaultValue || document.activeElement === field) return;
+      form.requestSubmit();
+    });
+    // What the browser kept of an earlier visit was not sent either.
+    window.addEventListener("pageshow", (event) => {
+      sent = false;
+      if (event.persisted || !typed) field.value = field.defaultValue;
+    });
+  }
+})();
+
+// Edits of a handler that are not saved: the browser asks before they are left, and the test says that it knows nothing of them.
+(() => {
+  "use strict";
+  const form = document.getElementById("handler");
+  if (!form) return;
+  const differs = (field) => {
+    if (field.type === "radio" || field.type === "checkbox") return field.checked !== field.defaultChecked;
+    if (field.tagName === "SELECT") {
+      const first = [...field.options].find((option) => option.defaultSelected) ?? field.options[0];
+      return field.selectedOptions[0] !== first;
+    }
+    return ["INPUT", "TEXTAREA"].includes(field.tagName) && field.type !== "hidden" && field.value !== field.defaultValue;
+  };
+  const isDirty = () => "unsaved" in form.dataset || [...form.elements].some(differs);
+  const said = document.getElementById("unsaved");
+  const say = () => { if (said) said.hidden = !isDirty(); };
+  let sent = false;
+  form.addEventListener("input", say);
+  form.addEventListener("submit", () => { sent = true; });
+  window.addEventListener("pageshow", () => { sent = false; say(); });
+  window.addEventListener("beforeunload", (event) => { if (!sent && isDirty()) event.preventDefault(); });
+})();
+
 // The form of a handler: the chain beside it and the times of the attempts follow what is typed.
 (() => {
   "use strict";

@@ -34,7 +34,11 @@ impl Confirm<'_> {
                 form.pop method="post" action=(self.action) {
                     (self.fields)
                     p { (self.question) }
-                    button.btn.danger { (self.button) }
+                    div.acts {
+                        button.btn.danger { (self.button) }
+                        // Without the script, what opened the drop-down closes it.
+                        button.btn type="button" data-cancel hidden { "Cancel" }
+                    }
                 }
             }
         }

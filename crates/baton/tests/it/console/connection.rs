@@ -22,6 +22,7 @@ async fn a_filter_is_tried_saved_and_shown_where_it_skips() {
     browser.fill("#filter", "data.credit > 100").await;
     browser.press("Try the filter").await;
     browser.see("#tried", "Wanted").await;
+    assert_eq!(browser.address().await, "/console/provisioning/new#tried");
     browser.fill("#filter_data", "{\"credit\": 7}").await;
     browser.press("Try the filter").await;
     browser.see("#tried", "Not wanted").await;
@@ -60,6 +61,7 @@ async fn credentials_are_stored_and_never_come_back() {
     browser.press("New Handler").await;
     browser.fill("#name", "CRM").await;
     browser.choose("#event", "clients.create").await;
+    browser.click("input[name=task][value=https]").await;
     browser.fill("#url", "https://127.0.0.1:9/hook").await;
     browser.choose("#auth", "basic").await;
     browser.fill("#username", "baton").await;

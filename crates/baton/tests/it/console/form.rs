@@ -70,11 +70,60 @@ async fn an_edit_of_an_older_version_is_refused_and_can_be_made_upon_the_other()
     browser.see("#errors", "name Theirs → Mine").await;
     browser.see("#errors", "priority 7 → 100").await;
     assert_eq!(baton.api.handler(id).await["name"], "Theirs");
-    browser.fill("#priority", "8").await;
+    // The Enter key compares again; it overwrites nothing, however often it is pressed.
+    for _ in 0..2 {
+        browser.run("document.getElementById('errors').id = 'before'").await;
+        browser.fill("#priority", "8\u{e007}").await;
+        browser.see("#errors", "priority 7 → 8").await;
+        browser.see("#errors", "You began with version 1; version 2 is saved now.").await;
+        assert_eq!(baton.api.handler(id).await["name"], "Theirs");
+    }
     browser.press("Save mine over version 2").await;
     browser.see(".said.good", "Mine is saved").await;
     let saved = baton.api.handler(id).await;
     assert_eq!((&saved["name"], &saved["priority"], &saved["version"]), (&json!("Mine"), &json!(8), &json!(3)));
+}
+
+#[tokio::test]
+async fn edits_that_are_not_saved_are_asked_about_and_not_tested() {
+    let baton = Embedded::start().await;
+    let id = baton.api.create(&http("CRM", "clients.create", "http://127.0.0.1:9/x")).await;
+    let browser = Browser::signed_in(&baton, Scripts::On).await;
+    browser.open(&format!("/console/provisioning/{id}")).await;
+    let asks =
+        "const leaves = new Event('beforeunload', {cancelable: true}); dispatchEvent(leaves); return leaves.defaultPrevented;";
+    assert_eq!(browser.run(asks).await, false);
+    browser.see_count("#unsaved[hidden]", 1).await;
+    browser.fill("#url", "https://127.0.0.1:9/x").await;
+    browser.see("#unsaved", "There are unsaved edits").await;
+    assert_eq!(browser.run(asks).await, true);
+    // Which of the two is meant nobody can tell; what was typed stays unsaved.
+    browser.run("document.querySelector('input[name=task][value=http]').click()").await;
+    browser.press("Save").await;
+    browser.see("#url-error", "begins with https://, and HTTP is chosen").await;
+    browser.see("#unsaved", "There are unsaved edits").await;
+    assert_eq!(browser.run(asks).await, true);
+    browser.fill("#url", "http://127.0.0.1:9/y").await;
+    browser.press("Save").await;
+    browser.see(".said.good", "CRM is saved").await;
+    assert_eq!(browser.run(asks).await, false);
+}
+
+#[tokio::test]
+async fn a_handler_is_paused_and_resumed_from_its_form() {
+    let baton = Embedded::start().await;
+    let id = baton.api.create(&http("CRM", "clients.create", "http://127.0.0.1:9/x")).await;
+    let browser = Browser::signed_in(&baton, Scripts::Off).await;
+    browser.open(&format!("/console/provisioning/{id}")).await;
+    browser.press("Pause").await;
+    browser.see(".pop", "held in order").await;
+    browser.press("Pause now").await;
+    browser.see(".said.good", "CRM is paused").await;
+    browser.see(".said.warn", "drain when it is resumed").await;
+    assert_eq!(baton.api.handler(id).await["paused"], true);
+    browser.press("Resume").await;
+    browser.see(".said.good", "CRM goes on").await;
+    assert_eq!(baton.api.handler(id).await["paused"], false);
 }
 
 #[tokio::test]
@@ -88,11 +137,16 @@ async fn a_generated_secret_is_shown_once_and_stored_ones_stay() {
     browser.click("input[name=header_remove][value=x-two]").await;
     browser.press("Save").await;
     browser.see("#secret-once", "whsec_").await;
+    browser.see(".said.good", "CRM is saved. It goes live with the next restart of the Cache Manager.").await;
+    assert_eq!(browser.address().await, format!("/console/provisioning/{id}"));
     let saved = baton.api.handler(id).await;
     assert_eq!((&saved["headers"], &saved["secrets_valid"]), (&json!({"x-one": null}), &json!(1)));
     // What was generated is nowhere else, and the next save keeps it.
-    browser.open(&format!("/console/provisioning/{id}")).await;
+    // A reload sends nothing again and shows it no more.
+    browser.run("location.reload()").await;
     browser.see_count("#secret-once", 0).await;
+    browser.see_count("#errors", 0).await;
+    assert_eq!(baton.api.handler(id).await["version"], saved["version"]);
     browser.fill("#name", "Renamed").await;
     browser.press("Save").await;
     browser.see(".said.good", "Renamed is saved").await;

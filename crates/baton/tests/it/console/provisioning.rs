@@ -1,6 +1,7 @@
 //! The table of handlers in a browser.
 
 use baton_testkit::eventually;
+use reqwest::Method;
 use serde_json::json;
 
 use super::pages::Operator;
@@ -62,6 +63,9 @@ async fn the_icon_switches_and_what_is_deleted_is_asked_about() {
     browser.keys(&format!("#h{id} details.confirm > summary"), "\u{e00c}").await;
     browser.see_count("details.confirm[open]", 0).await;
     browser.click(&format!("#h{id} details.confirm > summary")).await;
+    browser.press("Cancel").await;
+    browser.see_count("details.confirm[open]", 0).await;
+    browser.click(&format!("#h{id} details.confirm > summary")).await;
     browser.press("Delete").await;
     browser.see(".said.good", "CRM is deleted").await;
     browser.see(".empty", "No handlers yet").await;
@@ -102,6 +106,53 @@ async fn priorities_are_changed_by_number_by_keyboard_and_by_dragging() {
     browser.run(&drag).await;
     browser.see(".said.good", "c has the priority 5").await;
     order(["c", "a", "b"]).await;
+}
+
+#[tokio::test]
+async fn a_typed_priority_is_sent_when_its_field_is_left() {
+    let baton = Embedded::start().await;
+    let id = baton.api.create(&at("Mail welcome", "clients.create", 10)).await;
+    let browser = Browser::signed_in(&baton, Scripts::On).await;
+    let field = format!("#h{id} input[name=priority]");
+    browser.see_count("form.prio .btn", 1).await;
+    browser.keys(&field, "5\u{e00c}").await;
+    assert_eq!(browser.value(&field).await, "10", "Escape puts it back");
+    // Tab leaves the field.
+    browser.fill(&field, "15\u{e004}").await;
+    browser.see(".said.good", "Mail welcome has the priority 15").await;
+    assert_eq!(baton.api.handler(id).await["priority"], 15);
+    browser.fill(&field, "70000\u{e007}").await;
+    browser.see(".said.bad", "Mail welcome: priority must be 1 to 65535").await;
+    assert_eq!(browser.value(&field).await, "15");
+}
+
+/// Whether the buttons of every row can be seen, and how many lines the first target takes.
+const FITS: &str = "
+    const card = document.querySelector('table.handlers').closest('.panel').getBoundingClientRect();
+    const edges = [...document.querySelectorAll('table.handlers td.acts')].map((cell) => cell.getBoundingClientRect().right);
+    const address = document.createRange();
+    address.selectNodeContents(document.querySelector('td.task code'));
+    const lines = new Set([...address.getClientRects()].map((line) => Math.round(line.top))).size;
+    return [edges.every((edge) => edge <= card.right + 1), document.documentElement.scrollWidth <= innerWidth, lines];";
+
+#[tokio::test]
+async fn long_names_break_and_push_nothing_out_of_the_table() {
+    let baton = Embedded::start().await;
+    let short = with(http("Short", "clients.create", "http://127.0.0.1:5055/api"), json!({"priority": 1}));
+    baton.api.create(&short).await;
+    let long = http(&"Donaudampfschiff".repeat(3), "clients.create", format!("http://127.0.0.1:9/{}", "x".repeat(90)));
+    let long = baton.api.create(&long).await;
+    baton.api.call(Method::POST, &format!("/v1/handlers/{long}/pause"), &json!({})).await;
+    let browser = Browser::signed_in(&baton, Scripts::On).await;
+    for width in [1000, 1280] {
+        browser.resize(width, 900).await;
+        browser.open("/console/provisioning").await;
+        let fits = browser.run(FITS).await;
+        assert_eq!((&fits[0], &fits[1]), (&json!(true), &json!(true)), "at {width}");
+        assert_eq!(fits[2], 1, "a short address is not broken at {width}");
+        browser.click(&format!("#h{long} details.confirm > summary")).await;
+        assert_eq!(browser.run(FITS).await[1], true, "the name breaks in the drop-down at {width}");
+    }
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ async fn everything_of_provisioning_works_without_scripts() {
     browser.fill("#max_attempts", "2").await;
     browser.press("Show the times again").await;
     browser.see("#retry", "2 attempts in all").await;
+    assert_eq!(browser.address().await, "/console/provisioning/new#retry");
     browser.press("Save").await;
     browser.see(".said.good", "CRM is saved").await;
     browser.press("Test").await;

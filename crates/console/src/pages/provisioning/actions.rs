@@ -8,7 +8,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::PATH;
 use super::model::Handler;
@@ -101,12 +101,23 @@ pub(super) struct Priority {
 pub(super) async fn set_priority(State(console): State<Console>, Id(id): Id, Form(sent): Form<Priority>) -> Response {
     let typed = sent.priority.trim();
     let value = typed.parse::<i64>().map_or_else(|_| json!(typed), |number| json!(number));
-    let patch = json!({"priority": value});
-    let flash = match console.api.send::<Handler>(Method::PATCH, &format!("/v1/handlers/{id}"), None, &patch).await {
-        Ok(handler) => Flash::good(format!("{} has the priority {}. {}", handler.name, handler.priority, when(&handler))),
-        Err(error) => Flash::bad(reason(&error)),
-    };
+    let flash = prioritised(&console.api, id, &value).await.unwrap_or_else(|error| Flash::bad(reason(&error)));
     flash.and_go(&console.key, way_back(&sent.back, PATH))
+}
+
+async fn prioritised(api: &ApiClient, id: i64, value: &Value) -> Result<Flash, ApiError> {
+    let path = format!("/v1/handlers/{id}");
+    match api.send::<Handler>(Method::PATCH, &path, None, &json!({"priority": value})).await {
+        Ok(handler) => Ok(Flash::good(format!("{} has the priority {}. {}", handler.name, handler.priority, when(&handler)))),
+        // The list has many numbers: which of them is meant has to be said.
+        Err(error) => {
+            let why = match error.fields() {
+                [] => reason(&error),
+                fields => fields.iter().map(|of| format!("{} {}", of.field, of.message)).collect::<Vec<_>>().join("; "),
+            };
+            Ok(Flash::bad(format!("{}: {why}", api.get::<Handler>(&path).await?.name)))
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -84,9 +84,9 @@ fn refused(error: &ApiError) -> Errors {
     Errors::new(error.fields().to_vec())
 }
 
-const TASKS: &[(&str, &str)] = &[("", "HTTP and script"), ("http", "HTTP"), ("script", "script")];
+const TASKS: &[(&str, &str)] = &[("", "any"), ("http", "HTTP"), ("script", "script")];
 const STATUSES: &[(&str, &str)] =
-    &[("", "enabled and disabled"), ("enabled", "enabled"), ("disabled", "disabled"), ("archived", "archived")];
+    &[("", "not archived"), ("enabled", "enabled"), ("disabled", "disabled"), ("archived", "archived")];
 
 fn fields(search: &Search, event_types: &EventTypes, errors: &Errors) -> Markup {
     html! {

@@ -118,17 +118,22 @@ fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// A text that breaks behind its slashes first, and within a word only where it has to.
+fn breakable(text: &str) -> Markup {
+    html! { @for part in text.split_inclusive('/') { (part) @if part.ends_with('/') { wbr; } } }
+}
+
 impl Task {
     /// Type and place, as the table shows them.
     pub(super) fn shown(&self) -> Markup {
         match self {
             Self::Http { url } => {
                 let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
-                html! { span.kind { (scheme) } code title=(cut(url, TITLE_MAX)) { (cut(rest, SHOWN_MAX)) } }
+                html! { span.kind { (scheme) } code title=(cut(url, TITLE_MAX)) { (breakable(&cut(rest, SHOWN_MAX))) } }
             }
             Self::Script { path, args } => {
                 let line = std::iter::once(path).chain(args).map(String::as_str).collect::<Vec<_>>().join(" ");
-                html! { span.kind { "script" } code title=(cut(&line, TITLE_MAX)) { (cut(&line, SHOWN_MAX)) } }
+                html! { span.kind { "script" } code title=(cut(&line, TITLE_MAX)) { (breakable(&cut(&line, SHOWN_MAX))) } }
             }
         }
     }

@@ -83,8 +83,8 @@ pub(super) struct Tried {
     pub(super) error: Option<String>,
 }
 
-/// Which events it wants, and how many.
-pub(super) fn events(input: &Input, tried: Option<&Tried>, errors: &Errors) -> Markup {
+/// Which events it wants, and how many. `action` is where the form is sent.
+pub(super) fn events(input: &Input, action: &str, tried: Option<&Tried>, errors: &Errors) -> Markup {
     let area = |id: &'static str, rows: &'static str, value: &str, error: bool| {
         html! {
             textarea.code id=(id) name=(id) rows=(rows) spellcheck="false" aria-invalid=[error.then_some("true")]
@@ -106,7 +106,7 @@ pub(super) fn events(input: &Input, tried: Option<&Tried>, errors: &Errors) -> M
         details.tryout open[input.act == "try" || data_error.is_some()] {
             summary { "Try it on an event" }
             (field("filter_data", "Data", &area("filter_data", "4", &input.filter_data, data_error.is_some()), Some(&data_hint), data_error.as_deref()))
-            button.btn name="act" value="try" { "Try the filter" }
+            button.btn name="act" value="try" formaction={ (action) "#tried" } { "Try the filter" }
             @if let Some(tried) = tried { (verdict(tried)) }
         }
         div.pair {

@@ -56,6 +56,8 @@ pub(super) struct Input {
     pub(super) tls_unverified: String,
     /// The version that is edited.
     pub(super) version: Option<i64>,
+    /// The version of somebody else that the operator wants to save over: said by a button of its own, which only a click presses.
+    pub(super) over: Option<i64>,
     /// `preview` shows what was typed, `try` tries the filter; neither saves anything.
     pub(super) act: String,
 }
@@ -154,12 +156,26 @@ impl Input {
         body.into()
     }
 
+    /// What is wrong with an address whose scheme is not the one that is chosen above it: which of the two is meant nobody can tell.
+    pub(super) fn scheme_error(&self) -> Option<String> {
+        let typed = self.url.trim().to_ascii_lowercase();
+        match self.task.as_str() {
+            "https" if typed.starts_with("http://") => {
+                Some("begins with http://, and HTTPS is chosen: change one of them".into())
+            }
+            "http" if typed.starts_with("https://") => {
+                Some("begins with https://, and HTTP is chosen: change one of them".into())
+            }
+            _ => None,
+        }
+    }
+
     fn task(&self) -> Value {
         if self.is_script() {
             return json!({"type": "script", "path": text(&self.path), "args": arguments(&self.args)});
         }
         let url = self.url.trim();
-        // A scheme that was typed, or pasted, says more than the choice above it.
+        // With a scheme it is left to the API as it is: to refuse, where it is another one than HTTP.
         if url.is_empty() {
             json!({"type": "http", "url": null})
         } else if url.contains("://") {
@@ -298,13 +314,17 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_that_was_typed_wins() {
+    fn a_scheme_that_was_typed_is_the_one_that_is_chosen() {
         let url = |task: &str, url: &str| {
             Input { task: task.into(), url: url.into(), ..Input::fresh("") }.body(None)["task"]["url"].clone()
         };
         assert_eq!(url("https", "a.lan/x"), "https://a.lan/x");
         assert_eq!(url("http", "a.lan/x"), "http://a.lan/x");
-        assert_eq!(url("http", "https://a.lan/x"), "https://a.lan/x");
+        assert_eq!(url("http", "ftp://a.lan/x"), "ftp://a.lan/x");
+        let is_refused =
+            |task: &str, url: &str| Input { task: task.into(), url: url.into(), ..Input::fresh("") }.scheme_error().is_some();
+        assert!(is_refused("http", " HTTPS://a.lan") && is_refused("https", "http://a.lan"));
+        assert!(!is_refused("http", "http://a.lan") && !is_refused("https", "a.lan") && !is_refused("script", "http://a.lan"));
         assert_eq!(url("http", " "), Value::Null);
     }
 

@@ -3,7 +3,9 @@
 mod chain;
 mod connection;
 mod input;
+mod once;
 mod page;
+mod pause;
 mod preview;
 mod save;
 mod secrets;
@@ -22,5 +24,7 @@ pub(super) fn router() -> Router<Console> {
         .route("/console/provisioning/retry", get(preview::fragment))
         .route("/console/provisioning/{id}", get(page::edit).post(save::update))
         .route("/console/provisioning/{id}/archive", post(save::archive))
+        .route("/console/provisioning/{id}/pause", post(pause::pause))
+        .route("/console/provisioning/{id}/resume", post(pause::resume))
         .route("/console/provisioning/{id}/test", get(test_call::leave).post(test_call::test))
 }

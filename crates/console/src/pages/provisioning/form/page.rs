@@ -1,6 +1,7 @@
 //! The page of one handler.
 
 use axum::extract::{Query, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -10,6 +11,8 @@ use super::super::{PATH, actions, pending};
 use super::chain::{self, Own};
 use super::connection::Tried;
 use super::input::Input;
+use super::once;
+use super::pause;
 use super::sections::{self, Conflict};
 use super::test_call::{self, Tested};
 use crate::client::FieldError;
@@ -31,12 +34,19 @@ pub(super) struct Extras {
     pub(super) refused: Option<String>,
     /// Somebody else has saved the same handler.
     pub(super) conflict: Option<Conflict>,
-    /// A signing secret that was just generated, and the public keys of the handler.
+    /// A signing secret that was just generated.
     pub(super) secret: Option<String>,
     /// What the filter said of an event.
     pub(super) tried: Option<Tried>,
     /// What came of a test call.
     pub(super) tested: Option<Tested>,
+}
+
+impl Extras {
+    /// Whether the form shows what is typed and not saved: it comes back from something else than a save.
+    pub(super) fn are_unsaved(&self, input: &Input) -> bool {
+        !input.act.is_empty() || !self.errors.is_empty() || self.refused.is_some() || self.conflict.is_some()
+    }
 }
 
 #[derive(Deserialize)]
@@ -55,10 +65,17 @@ pub(super) async fn new(
 }
 
 /// `GET /console/provisioning/{id}`
-pub(super) async fn edit(State(console): State<Console>, Id(id): Id, shell: Shell) -> Result<Response, Failure> {
+pub(super) async fn edit(
+    State(console): State<Console>,
+    Id(id): Id,
+    headers: HeaderMap,
+    shell: Shell,
+) -> Result<Response, Failure> {
     let handler: Handler = console.api.get(&format!("/v1/handlers/{id}")).await?;
     let input = Input::of(&handler);
-    show(&console, shell, Some(&handler), &input, Extras::default()).await
+    let extras = Extras { secret: once::brought(&console.key, &headers, id), ..Extras::default() };
+    let page = show(&console, shell, Some(&handler), &input, extras).await?;
+    Ok(once::forgotten(&headers, id, page))
 }
 
 /// The page, of a new handler where nothing is `saved`, with the form as it was typed.
@@ -82,12 +99,13 @@ pub(super) async fn show(
     };
     let drawn = chain::chain(&console.api, &own).await?;
     let test = match saved {
-        Some(handler) => test_call::section(console, &shell, handler, extras.tested.as_ref()).await?,
+        Some(handler) => test_call::section(console, &shell, handler, extras.tested.as_ref(), extras.are_unsaved(input)).await?,
         None => html! { p.hint { "Save the handler first; then it can be called with a sample of its event, from here." } },
     };
     let title = saved.map_or("New Handler", |handler| handler.name.as_str());
     let content = html! {
         (head(&shell, saved, title))
+        @if let Some(handler) = saved { (pause::notice(handler)) }
         @if let Some(handler) = saved { (pending::bar(&shell, &format!("{PATH}/{}", handler.id), false)) }
         @if let Some(secret) = &extras.secret { (once(secret)) }
         @if let (Some(handler), Some(conflict)) = (saved, &extras.conflict) { (conflict.shown(handler)) }
@@ -114,7 +132,7 @@ fn head(shell: &Shell, saved: Option<&Handler>, title: &str) -> Markup {
     html! {
         div.head {
             div {
-                div.crumb { a href=(PATH) { "Provisioning" } " /" }
+                div.crumb { a href=(PATH) { "Provisioning" } }
                 h1 { (title) }
             }
             @if let Some(handler) = saved {
@@ -123,6 +141,7 @@ fn head(shell: &Shell, saved: Option<&Handler>, title: &str) -> Markup {
                 @if handler.paused { (status::tag(status::Tone::Warn, "paused")) }
                 span.grow {}
                 a.btn href={ "/console/executions?handler_id=" (handler.id) } { "Execution Logs" }
+                (pause::button(shell, handler))
                 @if handler.status != "archived" { (archive(shell, handler)) }
                 (delete(shell, handler))
             }

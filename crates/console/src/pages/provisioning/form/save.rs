@@ -12,6 +12,7 @@ use super::super::actions::{self, Back, Version, when};
 use super::super::model::Handler;
 use super::connection::Tried;
 use super::input::Input;
+use super::once;
 use super::page::{Extras, show};
 use super::sections::Conflict;
 use crate::client::{ApiError, FieldError};
@@ -34,8 +35,11 @@ pub(super) async fn create(State(console): State<Console>, shell: Shell, Form(in
     } else if input.act == TRY {
         return tried(&console, shell, None, &input).await;
     }
+    if let Some(extras) = contradiction(&input) {
+        return show(&console, shell, None, &input, extras).await;
+    }
     match console.api.send::<Handler>(Method::POST, "/v1/handlers", None, &input.body(None)).await {
-        Ok(saved) => done(&console, shell, &saved).await,
+        Ok(saved) => Ok(done(&console, &shell, &saved)),
         Err(error) => refused(&console, shell, None, &input, error).await,
     }
 }
@@ -54,9 +58,12 @@ pub(super) async fn update(
     } else if input.act == TRY {
         return tried(&console, shell, Some(&stored), &input).await;
     }
+    if let Some(extras) = contradiction(&input) {
+        return show(&console, shell, Some(&stored), &input, extras).await;
+    }
     // A merge, so that fields which the form does not have stay as they are.
-    match console.api.send::<Handler>(Method::PATCH, &path, input.version, &input.body(Some(&stored))).await {
-        Ok(saved) => done(&console, shell, &saved).await,
+    match console.api.send::<Handler>(Method::PATCH, &path, input.over.or(input.version), &input.body(Some(&stored))).await {
+        Ok(saved) => Ok(done(&console, &shell, &saved)),
         Err(error) => refused(&console, shell, Some(&stored), &input, error).await,
     }
 }
@@ -77,15 +84,19 @@ pub(super) async fn archive(
     flash.and_go(&console.key, &format!("{PATH}/{id}"))
 }
 
-async fn done(console: &Console, shell: Shell, saved: &Handler) -> Result<Response, Failure> {
-    if saved.secret.is_some() {
-        // Never over a redirect: what is shown once is in this answer and nowhere else.
-        let shell = shell.again().await?;
-        let extras = Extras { secret: saved.secret.clone(), ..Extras::default() };
-        return show(console, shell, Some(saved), &Input::of(saved), extras).await;
-    }
+fn done(console: &Console, shell: &Shell, saved: &Handler) -> Response {
     let flash = Flash::good(format!("{} is saved. {}", saved.name, when(saved)));
-    Ok(flash.and_go(&console.key, &format!("{PATH}/{}", saved.id)))
+    let answer = flash.and_go(&console.key, &format!("{PATH}/{}", saved.id));
+    match &saved.secret {
+        Some(secret) => once::carried(&console.key, &shell.session, saved.id, secret, answer),
+        None => answer,
+    }
+}
+
+/// What is wrong with the form by itself, which the API would not see.
+fn contradiction(input: &Input) -> Option<Extras> {
+    let error = FieldError { field: "task.url".into(), message: input.scheme_error()? };
+    Some(Extras { errors: Errors::new(vec![error]), ..Extras::default() })
 }
 
 /// What the API says of a filter.

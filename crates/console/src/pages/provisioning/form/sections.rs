@@ -140,12 +140,13 @@ pub(super) fn form(shell: &Shell, saved: Option<&Handler>, input: &Input, event_
     let errors = &extras.errors;
     let action = saved.map_or(format!("{PATH}/new"), |handler| format!("{PATH}/{}", handler.id));
     html! {
-        form.handler #handler method="post" action=(action) data-id=[saved.map(|handler| handler.id)] {
+        form.handler #handler method="post" action=(&action) data-id=[saved.map(|handler| handler.id)]
+            data-unsaved[extras.are_unsaved(input)] {
             (shell.csrf())
-            // Of what is saved now: who sends the form has seen it, or is being told about it above.
-            @if let Some(handler) = saved { input type="hidden" name="version" value=(version(handler, input, extras)); }
-            // What the Enter key sends is the first button of the form.
-            button.unseen tabindex="-1" aria-hidden="true" { "Save" }
+            // Of what was edited, after a conflict too: whoever sends the form with it overwrites nothing that somebody else has saved.
+            @if let Some(handler) = saved { input type="hidden" name="version" value=(input.version.unwrap_or(handler.version)); }
+            // What the Enter key sends is the first button of the form. After a conflict it compares again, and never overwrites.
+            button.unseen tabindex="-1" aria-hidden="true" { @if extras.conflict.is_some() { "Compare again" } @else { "Save" } }
             section.panel aria-label="What it is" { div.in { (basics(saved, input, event_types, errors)) } }
             section.panel aria-labelledby="task-title" { div.cap { h2 #task-title { "Task" } } div.in.task { (task(input, errors)) } }
             section.panel.for-http aria-labelledby="request-title" {
@@ -157,26 +158,21 @@ pub(super) fn form(shell: &Shell, saved: Option<&Handler>, input: &Input, event_
             }
             section.panel aria-labelledby="events-title" {
                 div.cap { h2 #events-title { "Which events, and how many" } }
-                div.in { (connection::events(input, extras.tried.as_ref(), errors)) }
+                div.in { (connection::events(input, &action, extras.tried.as_ref(), errors)) }
             }
-            section.panel aria-labelledby="failure-title" { div.cap { h2 #failure-title { "When it fails" } } div.in { (failure(input, errors)) } }
+            section.panel aria-labelledby="failure-title" { div.cap { h2 #failure-title { "When it fails" } } div.in { (failure(input, &action, errors)) } }
             section.panel aria-labelledby="more-title" { div.cap { h2 #more-title { "Order and notes" } } div.in { (more(input, errors)) } }
             div.formacts {
-                button.btn.primary {
-                    @match (saved, &extras.conflict) {
-                        (Some(handler), Some(_)) => { "Save mine over version " (handler.version) }
-                        _ => { "Save" }
+                @match (saved, &extras.conflict) {
+                    (Some(handler), Some(_)) => {
+                        button.btn.primary name="over" value=(handler.version) { "Save mine over version " (handler.version) }
                     }
+                    _ => { button.btn.primary { "Save" } }
                 }
                 a.btn.quiet href=(PATH) { "Back to the list" }
             }
         }
     }
-}
-
-/// The version that the next save is made upon: after a conflict that of the others, which is shown above; else the one that was edited.
-fn version(handler: &Handler, input: &Input, extras: &Extras) -> i64 {
-    if extras.conflict.is_some() { handler.version } else { input.version.unwrap_or(handler.version) }
 }
 
 const STATUSES: &[(&str, &str)] = &[("enabled", "enabled"), ("disabled", "disabled"), ("archived", "archived")];
@@ -232,7 +228,7 @@ const POLICIES: &[(&str, &str, &str)] = &[
     ("stop", "Wait, then stop", "The handlers after it wait; when its attempts are used up, they do not run at all."),
 ];
 
-fn failure(input: &Input, errors: &Errors) -> Markup {
+fn failure(input: &Input, action: &str, errors: &Errors) -> Markup {
     let number = |name, label, value, hint, field: &str| {
         Text::new(name, label, value).numeric().hint(hint).shown(errors.of(field).as_deref())
     };
@@ -256,7 +252,7 @@ fn failure(input: &Input, errors: &Errors) -> Markup {
             (number("max_delay_ms", "Longest delay, ms", &input.max_delay_ms, "It never waits longer.", "retry.max_delay_ms"))
         }
         div #retry aria-live="polite" { (preview::preview(input)) }
-        button.btn.no-script name="act" value="preview" { "Show the times again" }
+        button.btn.no-script name="act" value="preview" formaction={ (action) "#retry" } { "Show the times again" }
     }
 }
 

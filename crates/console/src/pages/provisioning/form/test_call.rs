@@ -68,11 +68,17 @@ struct Head {
     object_id: Box<RawValue>,
 }
 
-/// The section of the page: the sample to send, and what came of the last call.
+/// The section of the page: the sample to send, and what came of the last call. `unsaved`: the form beside it has edits that are not called.
 ///
 /// # Errors
 /// What the API refuses with.
-pub(super) async fn section(console: &Console, shell: &Shell, handler: &Handler, tested: Option<&Tested>) -> Result<Markup> {
+pub(super) async fn section(
+    console: &Console,
+    shell: &Shell,
+    handler: &Handler,
+    tested: Option<&Tested>,
+    unsaved: bool,
+) -> Result<Markup> {
     let typed = match tested {
         Some(tested) => tested.typed.clone(),
         None => sampled(&console.api, &handler.event).await?,
@@ -89,7 +95,11 @@ pub(super) async fn section(console: &Console, shell: &Shell, handler: &Handler,
                 label for="test-data" { "Data" }
                 textarea.code #test-data name="data" rows="7" spellcheck="false" { (typed.data) }
             }
-            button.btn { "Test" }
+            div.act {
+                button.btn { "Test" }
+                // The script shows it as soon as something is typed.
+                p.unsaved #unsaved hidden[!unsaved] role="status" { "There are unsaved edits: what is tested is the handler as it is saved." }
+            }
         }
         div.outcome aria-live="polite" { @if let Some(tested) = tested { (outcome(tested)) } }
     })
