@@ -151,7 +151,7 @@ pub(super) async fn page(
     let title = job.title();
     let content = html! {
         div.head {
-            div { span.crumb { a href=(PATH) { "Dead letters" } " /" } h1 { (title) } }
+            div { div.crumb { a href=(PATH) { "Dead letters" } } h1 { (title) } }
             span.grow {}
             @if !job.has_ended() {
                 a.btn.while-running href=(job.address()) { "Refresh" }

@@ -34,9 +34,8 @@ pub(super) fn chain(event: &Event, around: &Around) -> Markup {
                 div.in { p.muted { (nothing(event)) } }
             } @else {
                 div.scale aria-hidden="true" { div { span { "0" } span { (scale.length()) } } }
-                @for (index, (priority, delivery)) in all.iter().take(LANES_MAX).enumerate() {
-                    @let is_same = index > 0 && all.get(index - 1).is_some_and(|(before, _)| before == priority);
-                    (lane(event, around, &scale, *priority, delivery, is_same, &mut bars_left))
+                @for (priority, delivery) in all.iter().take(LANES_MAX) {
+                    (lane(event, around, &scale, *priority, delivery, &mut bars_left))
                 }
                 @if all.len() > LANES_MAX { div.in { p.muted { "and " (all.len() - LANES_MAX) " more handlers" } } }
             }
@@ -61,15 +60,7 @@ fn nothing(event: &Event) -> &'static str {
     }
 }
 
-fn lane(
-    event: &Event,
-    around: &Around,
-    scale: &Scale,
-    priority: u16,
-    delivery: &Delivery,
-    is_same: bool,
-    bars_left: &mut usize,
-) -> Markup {
+fn lane(event: &Event, around: &Around, scale: &Scale, priority: u16, delivery: &Delivery, bars_left: &mut usize) -> Markup {
     let calls: Vec<_> = event.executions.iter().filter(|execution| execution.handler_id == delivery.handler_id).collect();
     let last = calls.last().copied();
     let drawn = &calls[calls.len() - calls.len().min(CALLS_MAX)..];
@@ -80,7 +71,7 @@ fn lane(
     *bars_left -= bars.len();
     let label = format!("{}: {}", short(&delivery.name, NAME_MAX), in_words(delivery));
     html! {
-        div.lane.same[is_same] {
+        div.lane {
             div.who {
                 span.rank title="priority" { (priority) }
                 a href={ "/console/provisioning/" (delivery.handler_id) } { (short(&delivery.name, NAME_MAX)) }

@@ -129,7 +129,7 @@ fn request(typed: &Typed) -> Result<Request, FieldError> {
 
 fn page(shell: Shell, event_types: &EventTypes, typed: &Typed, errors: &Errors, explanation: Option<&Explanation>) -> Response {
     let content = html! {
-        div.head { div { span.crumb { a href=(PATH) { "Events" } " /" } h1 { "Explain" } } }
+        div.head { div { div.crumb { a href=(PATH) { "Events" } } h1 { "Explain" } } }
         section.panel aria-label="The event" {
             form.explain method="post" action={ (PATH) "/explain#answer" } {
                 (shell.csrf())

@@ -29,7 +29,7 @@ pub(super) async fn page(State(console): State<Console>, UuidId(id): UuidId, she
     let title = format!("{} · {}", event.events_id, event.object());
     let content = html! {
         div.head {
-            div { span.crumb { a href=(PATH) { "Events" } " /" } h1 { (title) } }
+            div { div.crumb { a href=(PATH) { "Events" } } h1 { (title) } }
             span.grow {}
             (status::event(&event.status))
             @if event.is_open() { a.btn href={ (PATH) "/" (event.id) } { "Refresh" } }

@@ -24,7 +24,7 @@ pub(super) async fn details(State(console): State<Console>, UuidId(id): UuidId, 
     let title = format!("Attempt {} · {}", execution.attempt, execution.handler_name);
     let content = html! {
         div.head {
-            div { span.crumb { a href=(PATH) { "Execution Logs" } " /" } h1 { (title) } }
+            div { div.crumb { a href=(PATH) { "Execution Logs" } } h1 { (title) } }
             span.grow {}
             (status::execution(&execution.status))
         }
