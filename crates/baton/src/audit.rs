@@ -159,7 +159,7 @@ impl Report {
         writeln!(text, "\nStored: {events} events, {delivered} of them delivered, {failed} failed, {unmatched} unmatched.")?;
         match self.oldest_pending_seconds {
             None if self.total.retrying > 0 => {
-                writeln!(text, "Nothing waits for its first call; {} are tried again.", self.total.retrying)?
+                writeln!(text, "Nothing waits for its first call; {} are tried again.", self.total.retrying)?;
             }
             None => writeln!(text, "Nothing is pending.")?,
             Some(age) => writeln!(text, "The oldest pending event has waited for {}.", Age::from(Duration::from_secs_f64(age)))?,
