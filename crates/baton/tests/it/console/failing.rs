@@ -131,7 +131,7 @@ async fn a_retry_that_is_due_says_what_holds_it() {
     eventually(SOON, "what holds the retry", async || {
         browser.open(&format!("/console/events/{id}")).await;
         let how = browser.texts(".lane .how").await.concat();
-        (how.contains("of 50 tried") && how.contains("due ") && how.contains("this handler is paused")).then_some(())
+        (how.contains("of 50 tried") && how.contains("due: ") && how.contains("this handler is paused")).then_some(())
     })
     .await;
 }

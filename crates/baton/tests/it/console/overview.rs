@@ -44,7 +44,7 @@ async fn is_seen(scripts: Scripts) {
     if scripts == Scripts::Off {
         browser.press("Refresh").await;
     }
-    browser.see(".tile", "= 0 delivered + 2 failed + 0 unmatched + 0 open").await;
+    browser.see(".tile", "= 0 delivered + 2 failed + 0 unmatched + 0 unfinished").await;
     browser.see(".tile .figure", "50 %").await;
     browser.see("section[aria-label='Failing handlers'] td.name", "Mail").await;
     browser.see("section[aria-label='Slowest handlers'] td.name", "CRM").await;
