@@ -126,8 +126,10 @@ pub(crate) struct Conductor {
     timers: Timers,
     feed: Feed,
     reading: bool,
-    /// No read begins before: the database failed the last one.
+    /// No read begins before: the database failed the last one, or it brought much.
     read_not_before: Instant,
+    /// Whether a read would have begun but for that.
+    read_rests: bool,
     owned: HashSet<PartitionId>,
     /// Partitions that are being given up: nothing more is started there.
     leaving: HashSet<PartitionId>,
@@ -157,6 +159,7 @@ impl Conductor {
             feed: Feed::default(),
             reading: false,
             read_not_before: Instant::now(),
+            read_rests: false,
             owned: HashSet::new(),
             leaving: HashSet::new(),
             busy: HashMap::new(),
@@ -170,7 +173,7 @@ impl Conductor {
 
     /// Works until `stop` and everything under way is written, or until another dispatcher has taken over.
     pub(crate) async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Message>, stop: CancellationToken) -> End {
-        let mut hints = self.tools.cache.hints().subscribe();
+        let mut appends = self.tools.cache.hints().subscribe_appends();
         let mut generations = self.tools.cache.changes();
         generations.mark_changed();
         let mut pauses = self.tools.cache.pauses();
@@ -195,7 +198,7 @@ impl Conductor {
                         self.handle(message);
                     }
                 }
-                hint = hints.recv() => match hint {
+                hint = appends.recv() => match hint {
                     Ok(Hint::AppendedHere) => self.feed.want_here(),
                     Ok(Hint::Appended) | Err(broadcast::error::RecvError::Lagged(_)) => self.feed.want(),
                     Ok(_) | Err(broadcast::error::RecvError::Closed) => {}
@@ -260,7 +263,8 @@ impl Conductor {
         }
         let due = self.timers.next().into_iter().chain(self.holds.next_probe()).min();
         let due = due.map_or(POLL_EVERY, |due| (due - Utc::now()).to_std().unwrap_or_default().min(POLL_EVERY));
-        self.paces.next().map_or(due, |at| at.saturating_duration_since(Instant::now()).min(due))
+        let read = self.read_rests.then_some(self.read_not_before);
+        read.into_iter().chain(self.paces.next()).map(|at| at.saturating_duration_since(Instant::now())).fold(due, Duration::min)
     }
 
     /// Hands what may start now to the queues of the handlers, and puts bodies aside where nothing can run.

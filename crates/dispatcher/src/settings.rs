@@ -21,6 +21,9 @@ pub(crate) const POLL_EVERY: Duration = Duration::from_millis(500);
 pub(crate) const READ_EVENTS: u32 = 512;
 /// About the most payload of one read, in bytes.
 pub(crate) const READ_BYTES: usize = 8 * 1024 * 1024;
+/// How long reading rests for each dispatch that a read brought, and at most: what is appended meanwhile comes with one read instead of many.
+/// Too short to wait for where only a few came, which are then called as soon as they can be.
+pub(crate) const READ_REST: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(4));
 /// How many dispatches may be in memory with their payload.
 pub(crate) const WINDOW_EVENTS: usize = 4096;
 /// How much payload may be in memory, in bytes.

@@ -7,6 +7,7 @@ use baton_domain::{GenerationNumber, Snapshot};
 use redis::AsyncCommands;
 
 use crate::error::CacheError;
+use crate::hints::Channels;
 use crate::link::Link;
 
 /// How long a question to Redis may take before the database is asked. Together with the time between two looks it stays under a second, so
@@ -52,8 +53,8 @@ impl Carrier {
         Ok(Self { link, prefix: settings.prefix.clone() })
     }
 
-    pub(crate) fn channel(&self) -> String {
-        format!("{}:hints", self.prefix)
+    pub(crate) fn channels(&self) -> Channels {
+        Channels { hints: format!("{}:hints", self.prefix), appends: format!("{}:appends", self.prefix) }
     }
 
     fn pointer(&self) -> String {

@@ -113,8 +113,8 @@ impl HandlerCache {
     /// Keeps the live generation up to date until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let carrying = self.shared.carrier.clone().map(|carrier| {
-            let (hints, channel) = (self.shared.hints.clone(), carrier.channel());
-            tokio::spawn(hints::run(hints, carrier.link, channel, stop.clone()))
+            let (hints, channels) = (self.shared.hints.clone(), carrier.channels());
+            tokio::spawn(hints::run(hints, carrier.link, channels, stop.clone()))
         });
         let mut hints = self.shared.hints.subscribe();
         let mut looks = tokio::time::interval(LOOK_EVERY);

@@ -15,7 +15,7 @@ use crate::conn::Tx;
 use crate::dead_letters::DeliveryState;
 use crate::error::{Result, StorageError};
 use crate::sql::{Column, Value, statements, values};
-use crate::tallies::{Counts, shard_of};
+use crate::tallies::shard_of;
 
 /// A delivery that did not succeed at once, as it is now.
 #[derive(Debug, Clone)]
@@ -100,6 +100,71 @@ impl Record {
     }
 }
 
+/// On SQLite: that the dispatcher ($1) has not been fenced and owns all of the partitions ($2).
+macro_rules! holds {
+    () => {
+        "(SELECT count(*) FROM instances WHERE id = $1 AND NOT fenced) = 1
+         AND (SELECT count(*) FROM partitions WHERE owner = $1 AND partition IN (SELECT value FROM json_each($2)))
+            = json_array_length($2)"
+    };
+}
+
+/// The dispatches that have ended ($5) and are there still.
+macro_rules! ending {
+    () => {
+        "(SELECT value ->> 0 AS seq, value ->> 1 AS status, value ->> 2 AS generation, value ->> 3 AS finished_at FROM jsonb_each($5)) AS f
+         CROSS JOIN dispatches d ON d.seq = f.seq"
+    };
+}
+
+/// What SQLite does for calls ($4) and ended dispatches ($5), statement by statement, sent at once: each of them sent alone would wake two
+/// threads, with the one lock for writing held. Nothing is written where the dispatcher does not hold what it writes about; the answer says
+/// whether it does. $3 is its shard of the tallies, $6 whether one of the dispatches has failed.
+///
+/// The final states come first, while the dispatches are still there: of several of one event the last one's status counts, and none where
+/// another stays. A dead letter makes an event failed; a dispatch that failed by dead letters which have all been replayed since did not fail
+/// it. What is counted are the results of events whose dispatch is there: nobody but the statement before can have stored them.
+macro_rules! record_rows {
+    () => {
+        concat!(
+            "INSERT INTO executions (id, event_id, seq, events_id, object_id, handler_id, handler_name, priority, generation, attempt,
+                status, started_at, duration_ms, error, response, retry_at)
+            SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+                value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15
+            FROM jsonb_each($4) WHERE ", holds!(), "
+            ON CONFLICT (id) DO NOTHING;
+            INSERT INTO results (event_id, event_seq, status, generation, finished_at)
+            SELECT d.event_id, d.event_seq,
+                CASE
+                    WHEN (SELECT count(*) FILTER (WHERE v.replayed_at IS NULL) FROM deliveries v
+                        WHERE v.event_id = d.event_id AND v.state = 'dead') > 0 THEN 'failed'
+                    WHEN f.status = 'failed' AND (SELECT count(*) FROM deliveries v
+                        WHERE v.event_id = d.event_id AND v.state = 'dead') > 0 THEN 'delivered'
+                    ELSE f.status
+                END,
+                f.generation, f.finished_at
+            FROM ", ending!(), " WHERE ", holds!(), "
+                AND (SELECT count(*) FROM dispatches o WHERE o.event_id = d.event_id AND o.seq <> o.event_seq AND o.seq <> d.seq
+                    AND (o.seq > d.seq OR o.seq NOT IN (SELECT value ->> 0 FROM jsonb_each($5)))) = 0
+                AND (d.seq = d.event_seq OR (SELECT count(*) FROM dispatches o WHERE o.seq = d.event_seq
+                    AND o.seq NOT IN (SELECT value ->> 0 FROM jsonb_each($5))) = 0)
+            ON CONFLICT (event_id) DO NOTHING;
+            INSERT INTO tallies (events_id, shard, published, delivered, failed, unmatched)
+            SELECT events_id, $3, 0, sum(status = 'delivered'), sum(status = 'failed'), sum(status = 'unmatched')
+            FROM (SELECT DISTINCT d.events_id, d.event_id, r.status
+                FROM ", ending!(), " CROSS JOIN results r ON r.event_id = d.event_id)
+            GROUP BY events_id
+            ON CONFLICT (events_id, shard) DO UPDATE SET
+                delivered = tallies.delivered + excluded.delivered, failed = tallies.failed + excluded.failed,
+                unmatched = tallies.unmatched + excluded.unmatched;
+            DELETE FROM deliveries
+            WHERE $6 AND ", holds!(), " AND replayed_at IS NOT NULL AND seq IN (SELECT d.seq FROM ", ending!(), ");
+            DELETE FROM dispatches WHERE ", holds!(), " AND seq IN (SELECT value ->> 0 FROM jsonb_each($5));
+            SELECT ", holds!()
+        )
+    };
+}
+
 statements! {
     /// That the dispatcher has not been fenced; and nobody can fence it, take its partitions or record in its name before the commit.
     FENCE = {
@@ -131,13 +196,15 @@ statements! {
             UPDATE dispatches SET state = 'retrying', generation = r.value ->> 1
             FROM jsonb_each($1) AS r WHERE dispatches.seq = r.value ->> 0",
     };
-    /// On PostgreSQL all that follows from calls, in one round trip, with [`FENCE`] and [`COUNT_OWNED`] before it: a function of the
-    /// schema.
+    /// All that follows from calls and needs nothing before it, in one round trip; on PostgreSQL a function of the schema. Answers whether
+    /// the dispatcher holds what it writes about; nothing is written where it does not.
     RECORD_RESULTS = {
         postgres: "
             SELECT record_results($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        sqlite: "",
+        sqlite: concat!("BEGIN IMMEDIATE; ", record_rows!(), "; COMMIT"),
     };
+    /// The same within a transaction.
+    RECORD_ROWS = { postgres: "", sqlite: record_rows!() };
     PUT_DELIVERIES = {
         postgres: "
             INSERT INTO deliveries (seq, handler_id, event_id, event_seq, events_id, object_id, object_text, handler_name, generation,
@@ -169,47 +236,6 @@ statements! {
             DELETE FROM deliveries
             WHERE (seq, handler_id) IN (SELECT value ->> 0, value ->> 1 FROM jsonb_each($1))",
     };
-    /// Stores calls ($1) and removes the dispatches that have ended ($2).
-    LOG_AND_FINISH = {
-        postgres: "",
-        sqlite: "
-            INSERT INTO executions (id, event_id, seq, events_id, object_id, handler_id, handler_name, priority, generation, attempt,
-                status, started_at, duration_ms, error, response, retry_at)
-            SELECT unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-                value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14, value ->> 15
-            FROM jsonb_each($1) WHERE true
-            ON CONFLICT (id) DO NOTHING;
-            DELETE FROM dispatches WHERE seq IN (SELECT value FROM json_each($2)) RETURNING seq, event_seq",
-    };
-    /// The final states of events that have no dispatch left. A dead letter makes an event failed; a dispatch that failed by dead letters
-    /// which have all been replayed since did not fail it. Counted, as on PostgreSQL.
-    CONCLUDE = {
-        postgres: "",
-        sqlite: "
-            INSERT INTO results (event_id, event_seq, status, generation, finished_at)
-            SELECT r.event_id, r.event_seq,
-                CASE
-                    WHEN (SELECT count(*) FILTER (WHERE v.replayed_at IS NULL) FROM deliveries v
-                        WHERE v.event_id = r.event_id AND v.state = 'dead') > 0 THEN 'failed'
-                    WHEN r.status = 'failed' AND (SELECT count(*) FROM deliveries v
-                        WHERE v.event_id = r.event_id AND v.state = 'dead') > 0 THEN 'delivered'
-                    ELSE r.status
-                END,
-                r.generation, r.finished_at
-            FROM (
-                SELECT unhex(value ->> 0) AS event_id, value ->> 1 AS event_seq, value ->> 2 AS status, value ->> 3 AS generation,
-                    value ->> 4 AS finished_at
-                FROM jsonb_each($1)
-            ) AS r
-            WHERE (SELECT count(*) FROM dispatches d WHERE d.seq = r.event_seq) = 0
-                AND (SELECT count(*) FROM dispatches d WHERE d.event_id = r.event_id AND d.seq <> d.event_seq) = 0
-            ON CONFLICT (event_id) DO NOTHING RETURNING event_id, status",
-    };
-    /// Dead letters that were replayed while their dispatch was under way have done their duty when it ends.
-    CLEAR_REPLAYED = {
-        postgres: "",
-        sqlite: "DELETE FROM deliveries WHERE seq IN (SELECT value FROM json_each($1)) AND replayed_at IS NOT NULL",
-    };
 }
 
 impl Store {
@@ -234,9 +260,10 @@ impl Store {
     async fn record_once(&self, dispatcher: Uuid, record: &Record, repeated: bool) -> Result<()> {
         let mut conn = self.recorder().await?;
         let only_results = record.retries.is_empty() && record.settled.is_empty() && record.started.is_empty();
-        if only_results && !conn.is_sqlite() {
-            let held: Option<(bool,)> = conn.fetch_optional(RECORD_RESULTS, results(dispatcher, record, repeated)?).await?;
-            return if held == Some((true,)) { Ok(()) } else { Err(StorageError::Fenced) };
+        let results = results(dispatcher, record, repeated, conn.is_sqlite())?;
+        if only_results {
+            let held: Vec<(bool,)> = conn.fetch_all(RECORD_RESULTS, results).await?;
+            return if held == [(true,)] { Ok(()) } else { Err(StorageError::Fenced) };
         }
         let mut tx = conn.begin().await?;
         if !holds(&mut tx, dispatcher, record).await? {
@@ -252,29 +279,30 @@ impl Store {
             let (seqs, generations): (Vec<_>, Vec<_>) = record.started.iter().map(|(seq, number)| (seq.0, number.0)).unzip();
             tx.execute(START, values![vec![Column::ints(seqs), Column::ints(generations)]]).await?;
         }
-        if tx.is_sqlite() {
-            log_and_finish(&mut tx, dispatcher, record).await?;
-        } else {
-            let _: Option<(bool,)> = tx.fetch_optional(RECORD_RESULTS, results(dispatcher, record, repeated)?).await?;
-        }
+        let text = if tx.is_sqlite() { RECORD_ROWS } else { RECORD_RESULTS };
+        let _: Vec<(bool,)> = tx.fetch_all(text, results).await?;
         tx.commit().await
     }
 }
 
-/// The values of [`RECORD_RESULTS`].
-fn results(dispatcher: Uuid, record: &Record, repeated: bool) -> Result<Vec<Value<'_>>> {
+/// The values of [`RECORD_RESULTS`] and [`RECORD_ROWS`].
+fn results(dispatcher: Uuid, record: &Record, repeated: bool, is_sqlite: bool) -> Result<Vec<Value<'_>>> {
     let finished: BTreeMap<_, _> = record.finished.iter().map(|f| (f.seq.0, f)).collect();
     let each = || finished.values();
-    let calls = recorded_calls(&record.executions)?;
-    let finished = vec![
-        Column::ints(finished.keys().copied()),
-        Column::uuids(each().map(|f| f.event_id.0)),
-        Column::texts(each().map(|f| f.events_id.as_str())),
-        Column::texts(each().map(|f| f.status.as_str())),
-        Column::ints(each().map(|f| f.generation.map(|number| number.0))),
-        Column::instants(each().map(|f| f.finished_at)),
-    ];
-    Ok(values![dispatcher, Column::ints(record.touched()), shard_of(dispatcher), repeated, calls, finished])
+    let (partitions, shard) = (Column::ints(record.touched()), shard_of(dispatcher));
+    let seqs = Column::ints(finished.keys().copied());
+    let statuses = Column::texts(each().map(|f| f.status.as_str()));
+    let generations = Column::ints(each().map(|f| f.generation.map(|number| number.0)));
+    let instants = Column::instants(each().map(|f| f.finished_at));
+    if is_sqlite {
+        let has_failed = each().any(|f| f.status == EventStatus::Failed);
+        let finished = vec![seqs, statuses, generations, instants];
+        return Ok(values![dispatcher, partitions, shard, execution_columns(&record.executions)?, finished, has_failed]);
+    }
+    let ids = Column::uuids(each().map(|f| f.event_id.0));
+    let types = Column::texts(each().map(|f| f.events_id.as_str()));
+    let finished = vec![seqs, ids, types, statuses, generations, instants];
+    Ok(values![dispatcher, partitions, shard, repeated, recorded_calls(&record.executions)?, finished])
 }
 
 /// Whether the dispatcher may write about these partitions.
@@ -308,36 +336,4 @@ async fn put_deliveries(tx: &mut Tx<'_>, rows: &[DeliveryRow]) -> Result<()> {
         tx.execute(PUT_DELIVERIES, values![delivery_columns(&rows)]).await?;
     }
     Ok(())
-}
-
-async fn log_and_finish(tx: &mut Tx<'_>, dispatcher: Uuid, record: &Record) -> Result<()> {
-    let finished: BTreeMap<_, _> = record.finished.iter().map(|f| (f.seq.0, f)).collect();
-    let values = values![execution_columns(&record.executions)?, Column::ints(finished.keys().copied())];
-    let removed: Vec<(i64, i64)> = tx.fetch_all(LOG_AND_FINISH, values).await?;
-    // Of several dispatches of one event the last one's status counts. What was not removed was counted before.
-    let removed: BTreeMap<_, _> = removed.into_iter().collect();
-    let ended: BTreeMap<_, _> =
-        removed.iter().filter_map(|(seq, event_seq)| finished.get(seq).map(|f| (f.event_id, (*f, *event_seq)))).collect();
-    if ended.is_empty() {
-        return Ok(());
-    }
-    let each = || ended.values().map(|(f, _)| *f);
-    let columns = vec![
-        Column::uuids(each().map(|f| f.event_id.0)),
-        Column::ints(ended.values().map(|(_, event_seq)| *event_seq)),
-        Column::texts(each().map(|f| f.status.as_str())),
-        Column::ints(each().map(|f| f.generation.map(|number| number.0))),
-        Column::instants(each().map(|f| f.finished_at)),
-    ];
-    let concluded: Vec<(Uuid, String)> = tx.fetch_all(CONCLUDE, values![columns]).await?;
-    if each().any(|f| f.status == EventStatus::Failed) {
-        tx.execute(CLEAR_REPLAYED, values![Column::ints(removed.keys().copied())]).await?;
-    }
-    let mut counts = Counts::default();
-    for (event_id, status) in &concluded {
-        if let Some((f, _)) = ended.get(&EventId(*event_id)) {
-            counts.add(&f.events_id, status, 1);
-        }
-    }
-    counts.write(tx, shard_of(dispatcher)).await
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use baton_domain::{EventId, GenerationNumber, Seq};
 use baton_storage::{AppendedHere, FedDispatch, Progress, Store};
@@ -11,12 +12,14 @@ use tokio::time::Instant;
 use super::{Conductor, Message};
 use crate::compiled::{Compiled, Shelf};
 use crate::feed::{Looked, Read, What};
-use crate::settings::{DATABASE_PAUSE, IN_MEMORY_TIMES, READ_EVENTS, WINDOW_BYTES, WINDOW_EVENTS};
+use crate::settings::{DATABASE_PAUSE, IN_MEMORY_TIMES, READ_EVENTS, READ_REST, WINDOW_BYTES, WINDOW_EVENTS};
 
 /// What a read brought.
 #[derive(Default)]
 pub(crate) struct Brought {
     pub rows: Vec<FedDispatch>,
+    /// Whether the database was not asked.
+    pub from_memory: bool,
     /// How far it looked, where it says so.
     pub looked: Option<Looked>,
     /// What an owner before has recorded of them.
@@ -30,12 +33,11 @@ impl Conductor {
     pub(super) fn read_next(&mut self) {
         let room = self.has_room_for_bodies() && self.dispatches.len() < self.tools.settings.events_in_memory * IN_MEMORY_TIMES;
         // Without a generation nothing can be planned: events wait for the first one.
-        if self.reading
-            || self.stopping
-            || !room
-            || Instant::now() < self.read_not_before
-            || self.live.number() == GenerationNumber(0)
-        {
+        if self.reading || self.stopping || !room || self.live.number() == GenerationNumber(0) {
+            return;
+        }
+        self.read_rests = Instant::now() < self.read_not_before;
+        if self.read_rests {
             return;
         }
         let Some(read) = self.feed.next() else { return };
@@ -72,6 +74,12 @@ impl Conductor {
                 break;
             }
         }
+        if let What::Next(query) = &read.what
+            && !brought.from_memory
+            && query.exhausted_by(&brought.rows)
+        {
+            self.read_not_before = Instant::now() + rest_after(brought.rows.len());
+        }
         self.feed.done(&read, &brought.rows, brought.looked, last_taken);
     }
 
@@ -87,6 +95,14 @@ impl Conductor {
     }
 }
 
+/// How long reading rests after it has brought all that there was.
+fn rest_after(dispatches: usize) -> Duration {
+    let (each, longest) = READ_REST;
+    let rest = each * u32::try_from(dispatches).unwrap_or(u32::MAX).min(1000);
+    // A timer has ticks of a millisecond.
+    if rest < Duration::from_millis(1) { Duration::ZERO } else { rest.min(longest) }
+}
+
 async fn bring(store: &Store, shelf: &Shelf, read: &Read) -> baton_storage::Result<Brought> {
     if let What::Next(query) = &read.what
         && !read.may_be_recorded
@@ -94,10 +110,12 @@ async fn bring(store: &Store, shelf: &Shelf, read: &Read) -> baton_storage::Resu
         let looked = |through, more| Some(Looked { through, more });
         match store.appended_here(query) {
             AppendedHere::Some(fed) => {
-                return Ok(Brought { looked: looked(fed.through, fed.more), rows: fed.rows, ..Brought::default() });
+                let looked = looked(fed.through, fed.more);
+                return Ok(Brought { rows: fed.rows, from_memory: true, looked, ..Brought::default() });
             }
             AppendedHere::Nothing if read.from_here => {
-                return Ok(Brought { looked: looked(query.after, false), ..Brought::default() });
+                let looked = looked(query.after, false);
+                return Ok(Brought { from_memory: true, looked, ..Brought::default() });
             }
             AppendedHere::Nothing | AppendedHere::Unknown => {}
         }

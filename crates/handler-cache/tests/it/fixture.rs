@@ -82,6 +82,17 @@ impl Site {
         format!("{}:hints", self.redis.prefix)
     }
 
+    pub(crate) fn appends_channel(&self) -> String {
+        format!("{}:appends", self.redis.prefix)
+    }
+
+    /// How many messages were ever published in this Redis.
+    pub(crate) async fn published(&self) -> u64 {
+        let calls: redis::InfoDict = redis::cmd("INFO").arg("commandstats").query_async(&mut self.redis().await).await.unwrap();
+        let publish: Option<String> = calls.get("cmdstat_publish");
+        publish.and_then(|text| text.strip_prefix("calls=")?.split(',').next()?.parse().ok()).unwrap_or(0)
+    }
+
     /// The number that Redis points to.
     pub(crate) async fn pointed_to(&self) -> Option<i64> {
         self.redis().await.get(self.pointer()).await.unwrap()

@@ -17,7 +17,7 @@ async fn two_prefixes_do_not_see_each_other() {
     while hints.try_recv().is_ok() {}
 
     mine.publish(3).await;
-    mine.cache.hints().send(Hint::Appended);
+    mine.cache.hints().send(Hint::Pauses);
     theirs.publish(1).await;
     let mut redis = there.redis().await;
     redis::cmd("PUBLISH").arg(there.channel()).arg("generation").exec_async(&mut redis).await.unwrap();
@@ -26,7 +26,7 @@ async fn two_prefixes_do_not_see_each_other() {
     while heard.iter().filter(|hint| **hint == Hint::Generation).count() < 2 {
         heard.push(baton_testkit::within(LATE, "the hint to come round", hints.recv()).await.unwrap());
     }
-    assert!(!heard.contains(&Hint::Appended), "{heard:?}");
+    assert!(!heard.contains(&Hint::Pauses), "{heard:?}");
     assert_eq!((mine.number(), theirs.number()), (Some(3), Some(1)));
     assert_eq!((here.pointed_to().await, there.pointed_to().await), (Some(3), Some(1)));
     assert_eq!(theirs.cache.refresh().await.unwrap().unwrap().number.0, 1);

@@ -75,8 +75,8 @@ async fn a_restarted_redis_is_filled_and_carries_hints_again() {
     // Not by looking: nobody looks for events here.
     let mut hints = two.cache.hints().subscribe();
     drain(&mut hints);
-    one.cache.hints().send(Hint::Appended);
-    hear(&mut hints, Hint::Appended, SOON).await;
+    one.cache.hints().send(Hint::Partitions);
+    hear(&mut hints, Hint::Partitions, SOON).await;
     one.publish(3).await;
     two.live(3, LATE).await;
     assert_eq!(site.pointed_to().await, Some(3));
@@ -88,10 +88,12 @@ async fn whoever_subscribes_again_looks_at_everything() {
     let site = Site::new(server.url(), "baton").await;
     let process = site.process().await;
     site.subscribed(1).await;
-    let mut hints = process.cache.hints().subscribe();
+    let (mut hints, mut appends) = (process.cache.hints().subscribe(), process.cache.hints().subscribe_appends());
+    hear(&mut appends, Hint::Appended, SOON).await;
     drain(&mut hints);
     server.restart().await;
-    for missed in [Hint::Appended, Hint::RunRequested, Hint::RunFinished, Hint::Generation, Hint::Partitions] {
+    hear(&mut appends, Hint::Appended, SOON).await;
+    for missed in [Hint::RunRequested, Hint::RunFinished, Hint::Generation, Hint::Partitions] {
         hear(&mut hints, missed, SOON).await;
     }
 }

@@ -222,8 +222,7 @@ const SQLITE_ROWS: &[&str] = &[
 async fn on_sqlite_with_and_without_statistics() {
     let f = Fixture::sqlite().await;
     let mut lite = SqliteConnection::connect(f.database.url()).await.unwrap();
-    let hot =
-        HOT.iter().chain(OTHERS).map(|(name, ..)| *name).chain(["APPEND_ROWS", "LOG_AND_FINISH", "CONCLUDE", "CLEAR_REPLAYED"]);
+    let hot = HOT.iter().chain(OTHERS).map(|(name, ..)| *name).chain(["APPEND_ROWS", "RECORD_ROWS"]);
     let hot: Vec<_> = hot.collect();
     let statements = by_name();
     for belief in ["no statistics", "analysed"] {
