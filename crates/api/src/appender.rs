@@ -1,18 +1,21 @@
 //! Group commit: what is published while one append is under way goes into the next, with no waiting for more.
 //!
-//! One task appends, one append at a time, so that numbers become visible in their order. Each publisher gets its answer after the
-//! commit. A batch is never split over two appends, which keeps it all or nothing.
+//! The database appends one after the other, so that numbers become visible in their order. As soon as there is as much again as the append
+//! under way carries, a second one is sent, which the database begins with at the moment when the first is committed. Each publisher gets
+//! its answer after the commit. A batch is never split over two appends, which keeps it all or nothing.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use baton_domain::NewEvent;
 use baton_handler_cache::{Hint, Hints};
 use baton_storage::{Appended, StorageError, Store};
 use chrono::Utc;
-use futures_util::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// The most events of one append, unless a single batch has more.
@@ -33,6 +36,15 @@ const EVENT_OVERHEAD_BYTES: usize = 256;
 pub struct Appender {
     queue: mpsc::Sender<Job>,
     room: Arc<Semaphore>,
+    enough: Arc<Enough>,
+}
+
+/// Says when so many publications wait that another append is worth while beside the one under way. Most publications find that they do not
+/// make it so, and wake nobody.
+#[derive(Debug)]
+struct Enough {
+    waiting: AtomicUsize,
+    reached: Notify,
 }
 
 /// One publication that waits for its append.
@@ -64,8 +76,9 @@ impl Appender {
     #[must_use]
     pub fn start(store: Store, hints: Hints) -> (Self, JoinHandle<()>) {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        let task = tokio::spawn(run(Storing { store, hints }, jobs));
-        (Self { queue, room: Arc::new(Semaphore::new(QUEUE_KIB_MAX)) }, task)
+        let enough = Arc::new(Enough::default());
+        let task = tokio::spawn(run(Storing { store, hints }, jobs, Arc::clone(&enough)));
+        (Self { queue, room: Arc::new(Semaphore::new(QUEUE_KIB_MAX)), enough }, task)
     }
 
     /// Stores events, all or none. Durable when it returns; the answers are in the order of the events.
@@ -84,6 +97,7 @@ impl Appender {
             }
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(AppendError::Failed),
         }
+        self.enough.there_are(QUEUE_MAX - self.queue.capacity());
         answered.await.unwrap_or(Err(AppendError::Failed))
     }
 
@@ -100,9 +114,48 @@ impl Appender {
     }
 }
 
-async fn run(storing: Storing, mut jobs: mpsc::Receiver<Job>) {
-    let mut left_over = None;
+impl Default for Enough {
+    fn default() -> Self {
+        Self { waiting: AtomicUsize::new(usize::MAX), reached: Notify::new() }
+    }
+}
+
+impl Enough {
+    /// So many publications wait.
+    fn there_are(&self, waiting: usize) {
+        // Only the first that finds it so tells of it.
+        if waiting >= self.waiting.load(Ordering::Relaxed) && self.waiting.swap(usize::MAX, Ordering::AcqRel) != usize::MAX {
+            self.reached.notify_one();
+        }
+    }
+
+    /// Waits until `wanted` publications are in the queue.
+    async fn reach(&self, wanted: usize, queue: &mpsc::Receiver<Job>) {
+        self.waiting.store(wanted, Ordering::Release);
+        while queue.len() < wanted {
+            self.reached.notified().await;
+            self.waiting.store(wanted, Ordering::Release);
+        }
+        self.waiting.store(usize::MAX, Ordering::Release);
+    }
+}
+
+async fn run(storing: Storing, mut jobs: mpsc::Receiver<Job>, enough: Arc<Enough>) {
+    let at_once = storing.store.appends_at_once();
+    let mut under_way = FuturesUnordered::new();
+    let (mut left_over, mut carried) = (None, 0);
     loop {
+        if under_way.len() >= at_once {
+            under_way.next().await;
+            continue;
+        }
+        if !under_way.is_empty() && left_over.is_none() {
+            tokio::select! {
+                biased;
+                _ = under_way.next() => continue,
+                () = enough.reach(carried, &jobs) => {}
+            }
+        }
         let first = match left_over.take() {
             Some(job) => job,
             None => match jobs.recv().await {
@@ -112,7 +165,8 @@ async fn run(storing: Storing, mut jobs: mpsc::Receiver<Job>) {
         };
         let (group, too_much) = gather(first, &mut jobs);
         left_over = too_much;
-        storing.store(group).await;
+        carried = group.len();
+        under_way.push(storing.store(group));
     }
 }
 
@@ -215,7 +269,10 @@ impl Storing {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use baton_domain::{Catalogue, event};
+    use futures_util::poll;
 
     use super::*;
 
@@ -237,6 +294,31 @@ mod tests {
         }
         let (group, too_much) = gather(job(sizes[0].0, sizes[0].1, &room), &mut jobs);
         (group.iter().map(|job| job.events.len()).collect(), too_much.map(|job| job.events.len()))
+    }
+
+    #[tokio::test]
+    async fn another_append_begins_once_as_much_waits() {
+        let room = Arc::new(Semaphore::new(1000));
+        let (queue, jobs) = mpsc::channel(100);
+        let enough = Enough::default();
+        let publish = || {
+            queue.try_send(job(1, 1, &room)).unwrap();
+            enough.there_are(jobs.len());
+        };
+        publish();
+        let mut waiting = pin!(enough.reach(3, &jobs));
+        assert!(poll!(&mut waiting).is_pending());
+        publish();
+        assert!(poll!(&mut waiting).is_pending());
+        publish();
+        assert!(poll!(&mut waiting).is_ready());
+        // What comes while nobody waits for it is seen by the next who does.
+        publish();
+        let mut waiting = pin!(enough.reach(5, &jobs));
+        assert!(poll!(&mut waiting).is_pending());
+        publish();
+        assert!(poll!(&mut waiting).is_ready());
+        assert!(enough.reach(5, &jobs).now_or_never().is_some());
     }
 
     #[test]

@@ -43,7 +43,23 @@ impl<C: Connection> Lane<C> {
 
     /// The connection, alone, after those who asked before.
     pub(crate) async fn lock(&self) -> Result<MutexGuard<'_, Kept<C>>> {
-        let mut kept = self.kept.lock().await;
+        self.connected(self.kept.lock().await).await
+    }
+
+    /// The connection of the first of these that nobody has; where all are in use, of the first when it is free.
+    pub(crate) async fn lock_one_of(lanes: &[Self]) -> Result<MutexGuard<'_, Kept<C>>> {
+        for lane in lanes {
+            if let Ok(kept) = lane.kept.try_lock() {
+                return lane.connected(kept).await;
+            }
+        }
+        match lanes.first() {
+            Some(lane) => lane.lock().await,
+            None => Err(StorageError::Unavailable(sqlx::Error::PoolClosed)),
+        }
+    }
+
+    async fn connected<'a>(&self, mut kept: MutexGuard<'a, Kept<C>>) -> Result<MutexGuard<'a, Kept<C>>> {
         if kept.used_at.elapsed() >= FRESH
             && let Some(connection) = &mut kept.connection
             && !matches!(timeout(CONNECT_LIMIT, connection.ping()).await, Ok(Ok(())))

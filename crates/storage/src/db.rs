@@ -26,6 +26,8 @@ const STATEMENTS_KEPT: usize = 256;
 /// process that is stopped within a transaction must not hold its locks for ever, since others wait for them to take over its work: no
 /// transaction of ours is ever idle for longer than a round trip.
 const PLAIN: [(&str, &str); 2] = [("jit", "off"), ("idle_in_transaction_session_timeout", "5s")];
+/// How many appends PostgreSQL may have at once: while one is committed, the next waits in the server for its turn.
+const APPENDS_AT_ONCE: usize = 2;
 /// How PostgreSQL plans the hot statements: by index only. What it knows of the queues, which fill and empty all the time, is always out
 /// of date, and after a quiet night it would sort a whole backlog to read its first hundred rows. Since that leaves little to choose, a
 /// statement is planned once and not for its values.
@@ -60,7 +62,7 @@ const PATIENT: &str = "SET idle_in_transaction_session_timeout = 0";
 pub struct StoreSettings {
     /// `postgres://…` or `sqlite:<path>`.
     pub url: String,
-    /// The most connections to PostgreSQL, or readers of SQLite, at once; 0 counts as 1. Up to three more are kept for the hot statements.
+    /// The most connections to PostgreSQL, or readers of SQLite, at once; 0 counts as 1. Up to four more are kept for the hot statements.
     pub max_connections: u32,
 }
 
@@ -88,7 +90,7 @@ impl fmt::Debug for Store {
 enum Db {
     Postgres {
         pool: PgPool,
-        append: Box<Lane<PgConnection>>,
+        append: Box<[Lane<PgConnection>; APPENDS_AT_ONCE]>,
         record: Box<Lane<PgConnection>>,
         feed: Box<Lane<PgConnection>>,
     },
@@ -178,7 +180,7 @@ impl Store {
     pub async fn close(&self) {
         match &*self.db {
             Db::Postgres { pool, append, record, feed } => {
-                for lane in [append, record, feed] {
+                for lane in append.iter().chain([&**record, &**feed]) {
                     lane.close().await;
                 }
                 pool.close().await;
@@ -188,6 +190,12 @@ impl Store {
                 write.close().await;
             }
         }
+    }
+
+    /// How many appends may be under way at once: what is appended second waits within the database, for the first to be committed.
+    #[must_use]
+    pub fn appends_at_once(&self) -> usize {
+        if self.is_sqlite() { 1 } else { APPENDS_AT_ONCE }
     }
 
     /// What this process has appended last.
@@ -221,7 +229,7 @@ impl Store {
     /// The connection that appends events.
     pub(crate) async fn appender(&self) -> Result<Conn<'_>> {
         let held = match &*self.db {
-            Db::Postgres { append, .. } => Held::PostgresLane(append.lock().await?),
+            Db::Postgres { append, .. } => Held::PostgresLane(Lane::lock_one_of(append.as_slice()).await?),
             Db::Sqlite { write, .. } => Held::SqliteLane(write.lock().await?),
         };
         Ok(held.into())
@@ -260,8 +268,9 @@ async fn connect_postgres(options: PgConnectOptions, most: u32) -> Result<Db> {
     let hot = options.options(BY_INDEX);
     // Results are committed like events, for good: a dispatcher forgets what it has recorded, so that a dispatch which a crash of the
     // database brought back would wait for the next owner of its partition.
-    let lane = || Box::new(Lane::new(hot.clone()));
-    Ok(Db::Postgres { pool, append: lane(), record: lane(), feed: lane() })
+    let lane = || Lane::new(hot.clone());
+    let append = Box::new(std::array::from_fn(|_| lane()));
+    Ok(Db::Postgres { pool, append, record: Box::new(lane()), feed: Box::new(lane()) })
 }
 
 /// A server that answers, but not to this user, password or database name.

@@ -81,6 +81,10 @@ impl Tail {
 
 impl Kept {
     fn push(&mut self, row: FedDispatch) {
+        // Of two appends at once the second may be kept first; what comes before it is for the database to say then.
+        if row.seq.0 <= self.end {
+            return;
+        }
         if row.seq.0 != self.end + 1 {
             *self = Self { start: row.seq.0 - 1, ..Self::default() };
         }
@@ -238,6 +242,18 @@ mod tests {
         assert!(is_unknown(&tail, 0) && is_unknown(&tail, 3));
         // Nothing is between 6 and 7.
         assert_eq!(seqs(&appended(&tail, &query(6))), [7, 8]);
+    }
+
+    #[test]
+    fn an_append_that_is_kept_late_is_left_out() {
+        let tail = tail();
+        append(&tail, 1..=3);
+        append(&tail, 7..=8);
+        append(&tail, 4..=6);
+        assert!(is_unknown(&tail, 3));
+        assert_eq!(seqs(&appended(&tail, &query(6))), [7, 8]);
+        append(&tail, 9..=9);
+        assert_eq!(seqs(&appended(&tail, &query(8))), [9]);
     }
 
     #[test]

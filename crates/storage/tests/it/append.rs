@@ -1,9 +1,15 @@
 //! Appending: order, duplicates, durability of what was answered.
 
+use std::time::Duration;
+
 use baton_domain::{EventStatus, NewEvent, ObjectId, Seq};
 use baton_storage::{FeedQuery, StorageError};
+use baton_testkit::{eventually, within};
+use sqlx::{Connection, Executor, PgConnection};
 
-use crate::fixture::{Fixture, after, ends, event, everything, keyed, now, on_both};
+use crate::fixture::{Fixture, after, count, ends, event, everything, keyed, now, on_both};
+
+const SOON: Duration = Duration::from_secs(20);
 
 on_both!(
     events_are_stored_to_the_letter,
@@ -169,4 +175,29 @@ async fn a_race_for_one_key_has_one_winner(f: Fixture) {
         assert_ne!(one[0].duplicate, two[0].duplicate);
     }
     assert_eq!(f.sums().await[0], 60);
+}
+
+/// One process's second append waits within the database, and begins when the first is committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_appends_of_one_store_wait_for_their_turn() {
+    let f = Fixture::postgres().await;
+    assert_eq!(f.store.appends_at_once(), 2);
+    let mut ahead = PgConnection::connect(f.database.url()).await.unwrap();
+    ahead.execute("BEGIN; SELECT seq FROM append_position WHERE id = 1 FOR UPDATE").await.unwrap();
+    let append = |objects: std::ops::Range<i64>, keyed_too: bool| {
+        let store = f.store.clone();
+        let mut events: Vec<_> = objects.map(event).collect();
+        events.extend(keyed_too.then(|| keyed(9, "a key")));
+        tokio::spawn(async move { store.append_events(&events, now()).await.unwrap() })
+    };
+    let (one, two) = (append(0..3, false), append(3..5, true));
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually(SOON, "both to wait", async || (count(&f, waiting).await == 2).then_some(())).await;
+    ahead.execute("COMMIT").await.unwrap();
+    let (one, two) = (within(SOON, "one", one).await.unwrap(), within(SOON, "the other", two).await.unwrap());
+    let mut places: Vec<_> = one.iter().chain(&two).map(|appended| appended.seq.0).collect();
+    assert!(one.is_sorted_by_key(|a| a.seq) && two.is_sorted_by_key(|a| a.seq), "{places:?}");
+    places.sort_unstable();
+    assert_eq!(places, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(f.sums().await[0], 6);
 }
