@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::Store;
+use crate::conn::Conn;
 use crate::error::{Result, StorageError};
 use crate::events::object_id;
 use crate::sql::{Column, statements, values};
@@ -79,9 +80,20 @@ impl FeedQuery {
 }
 
 macro_rules! fed_columns {
+    ($is_on_disk:expr) => {
+        concat!(
+            "SELECT d.seq, d.partition, d.event_id, d.events_id, e.object_id, d.ordering_key, e.dt, e.data, d.handler_id, d.generation, \
+             d.state, d.received_at, ",
+            $is_on_disk,
+            " AS is_on_disk"
+        )
+    };
+}
+
+/// On PostgreSQL: whether all that this statement can see is on the disk. What it sees was written to the log before it asks where that ends.
+macro_rules! on_disk {
     () => {
-        "SELECT d.seq, d.partition, d.event_id, d.events_id, e.object_id, d.ordering_key, e.dt, e.data, d.handler_id, d.generation, \
-         d.state, d.received_at"
+        "(SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn())"
     };
 }
 
@@ -104,7 +116,7 @@ statements! {
     /// For the owner of every partition: along the primary key.
     READ_ALL = {
         postgres: concat!(
-            fed_columns!(),
+            fed_columns!(on_disk!()),
             with_bytes_before!(
                 "SELECT * FROM dispatches WHERE seq > $1 AND seq <= $2 AND ordering_key <> ALL($3) ORDER BY seq LIMIT $4"
             ),
@@ -112,7 +124,7 @@ statements! {
             "WHERE d.earlier < $5 ORDER BY d.seq"
         ),
         sqlite: concat!(
-            fed_columns!(),
+            fed_columns!("true"),
             with_bytes_before!(
                 "SELECT * FROM dispatches WHERE seq > $1 AND seq <= $2 AND ordering_key NOT IN (SELECT value FROM json_each($3))
                  ORDER BY seq LIMIT $4"
@@ -135,7 +147,7 @@ statements! {
                 SELECT min(full_.last) AS seq
                 FROM (SELECT max(seq) AS last FROM near GROUP BY partition HAVING count(*) >= $7) AS full_
             ) ",
-            fed_columns!(),
+            fed_columns!(on_disk!()),
             with_bytes_before!(
                 "SELECT near.* FROM near CROSS JOIN edge WHERE edge.seq IS NULL OR near.seq <= edge.seq ORDER BY near.seq LIMIT $4"
             ),
@@ -143,7 +155,7 @@ statements! {
             "WHERE d.earlier < $5 ORDER BY d.seq"
         ),
         sqlite: concat!(
-            fed_columns!(),
+            fed_columns!("true"),
             with_bytes_before!(
                 "SELECT * FROM dispatches WHERE seq > $1 AND seq <= $2 AND ordering_key NOT IN (SELECT value FROM json_each($3))
                     AND +partition IN (SELECT value FROM json_each($6)) AND $7 > 0
@@ -152,10 +164,15 @@ statements! {
             "CROSS JOIN events e ON e.seq = d.event_seq WHERE d.earlier < $5 ORDER BY d.seq"
         ),
     };
-    POSITION = "SELECT seq FROM append_position WHERE id = 1";
+    POSITION = {
+        postgres: concat!("SELECT seq, ", on_disk!(), " FROM append_position WHERE id = 1"),
+        sqlite: "SELECT seq, true FROM append_position WHERE id = 1",
+    };
+    /// A transaction that writes something, so that its commit waits until the log up to there is on the disk.
+    FLUSH = { postgres: "SELECT pg_logical_emit_message(true, 'baton', '')", sqlite: "" };
     READ_KEY = {
         postgres: concat!(
-            fed_columns!(),
+            fed_columns!(on_disk!()),
             " FROM (
                 SELECT * FROM dispatches WHERE partition = $1 AND ordering_key = $2 AND seq > $3 AND seq <= $4 ORDER BY seq LIMIT $5
             ) AS d",
@@ -163,7 +180,7 @@ statements! {
             "ORDER BY d.seq"
         ),
         sqlite: concat!(
-            fed_columns!(),
+            fed_columns!("true"),
             " FROM (
                 SELECT * FROM dispatches WHERE partition = $1 AND ordering_key = $2 AND seq > $3 AND seq <= $4 ORDER BY seq LIMIT $5
             ) AS d CROSS JOIN events e ON e.seq = d.event_seq ORDER BY d.seq"
@@ -171,11 +188,11 @@ statements! {
     };
     LOAD = {
         postgres: concat!(
-            fed_columns!(),
+            fed_columns!(on_disk!()),
             " FROM dispatches d", with_payload!(), "WHERE d.seq = ANY($1) ORDER BY d.seq"
         ),
         sqlite: concat!(
-            fed_columns!(),
+            fed_columns!("true"),
             " FROM dispatches d CROSS JOIN events e ON e.seq = d.event_seq
              WHERE d.seq IN (SELECT value FROM json_each($1)) ORDER BY d.seq"
         ),
@@ -196,6 +213,7 @@ struct FedRead {
     generation: Option<i64>,
     state: String,
     received_at: DateTime<Utc>,
+    is_on_disk: bool,
 }
 
 impl TryFrom<FedRead> for FedDispatch {
@@ -219,12 +237,23 @@ impl TryFrom<FedRead> for FedDispatch {
     }
 }
 
-fn fed(rows: Vec<FedRead>) -> Result<Vec<FedDispatch>> {
+/// What was read, once a crash of the server can no longer undo it.
+async fn kept(mut conn: Conn<'_>, rows: Vec<FedRead>) -> Result<Vec<FedDispatch>> {
+    flush_unless(rows.iter().all(|row| row.is_on_disk), &mut conn).await?;
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
+/// An append is seen before it is on the disk. Were it undone by a crash of the server, its places would be given to other events, and whoever
+/// had acted on them would take those for done.
+async fn flush_unless(is_on_disk: bool, conn: &mut Conn<'_>) -> Result<()> {
+    if !is_on_disk {
+        conn.execute(FLUSH, vec![]).await?;
+    }
+    Ok(())
+}
+
 impl Store {
-    /// Unfinished dispatches by their place. An empty answer means that there is none; a short one does not mean that there are no
+    /// Unfinished dispatches by their place, all of them on the disk. An empty answer means that there is none; a short one does not mean that there are no
     /// more: [`FeedQuery::exhausted_by`] says so.
     ///
     /// # Errors
@@ -245,16 +274,19 @@ impl Store {
             values.extend(values![Column::ints(partitions.into_iter().map(i64::from)), query.of_each()]);
             conn.fetch_all(READ_SOME, values).await?
         };
-        fed(rows)
+        kept(conn, rows).await
     }
 
-    /// The last place that has been given out: whatever has it or a smaller one is there for every later read.
+    /// The last place that has been given out, and that no crash of the server takes back: whatever has it or a smaller one is there for every later read.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn append_position(&self) -> Result<Seq> {
-        let position: Option<(i64,)> = self.feeder().await?.fetch_optional(POSITION, vec![]).await?;
-        position.map(|(seq,)| Seq(seq)).ok_or_else(|| StorageError::corrupt("append_position has no row"))
+        let mut conn = self.feeder().await?;
+        let position: Option<(i64, bool)> = conn.fetch_optional(POSITION, vec![]).await?;
+        let (seq, is_on_disk) = position.ok_or_else(|| StorageError::corrupt("append_position has no row"))?;
+        flush_unless(is_on_disk, &mut conn).await?;
+        Ok(Seq(seq))
     }
 
     /// Unfinished dispatches of one ordering key by their place, behind `after`, up to `up_to` included.
@@ -270,7 +302,9 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<FedDispatch>> {
         let values = values![i64::from(partition.0), ordering_key, after.0, up_to.0, i64::from(limit)];
-        fed(self.feeder().await?.fetch_all(READ_KEY, values).await?)
+        let mut conn = self.feeder().await?;
+        let rows = conn.fetch_all(READ_KEY, values).await?;
+        kept(conn, rows).await
     }
 
     /// The unfinished ones among these dispatches, by their place. The caller bounds the size by what it asks for.
@@ -281,6 +315,8 @@ impl Store {
         if seqs.is_empty() {
             return Ok(Vec::new());
         }
-        fed(self.feeder().await?.fetch_all(LOAD, values![Column::ints(seqs.iter().map(|seq| seq.0))]).await?)
+        let mut conn = self.feeder().await?;
+        let rows = conn.fetch_all(LOAD, values![Column::ints(seqs.iter().map(|seq| seq.0))]).await?;
+        kept(conn, rows).await
     }
 }
