@@ -147,7 +147,8 @@ use job_columns;
 macro_rules! claim {
     ($lock:literal) => {
         concat!(
-            "UPDATE jobs SET state = 'running', runner = $1, started_at = coalesce(started_at, $2), lease_until = $3
+            "UPDATE jobs SET state = 'running', runner = $1, lease_until = $3,
+                started_at = coalesce(started_at, CASE WHEN $2 > asked_at THEN $2 ELSE asked_at END)
              WHERE id = (
                 SELECT id FROM jobs WHERE state IN ('queued', 'running') AND (state = 'queued' OR lease_until < $2 OR runner = $1)
                 ORDER BY lease_until NULLS FIRST, id LIMIT 1 ",

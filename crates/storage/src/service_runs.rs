@@ -106,7 +106,8 @@ statements! {
         WHERE service = $1 AND state = 'running' AND lease_until < $2";
     /// Where one is running, there is nothing to claim; two who see none are told apart by the unique index.
     CLAIM = { both: concat!(
-        "UPDATE service_runs SET state = 'running', runner = $2, started_at = $3, lease_until = $4
+        "UPDATE service_runs SET state = 'running', runner = $2, lease_until = $4,
+            started_at = CASE WHEN $3 > asked_at THEN $3 ELSE asked_at END
          WHERE service = $1 AND state = 'queued'
             AND NOT EXISTS (SELECT 1 FROM service_runs r WHERE r.service = $1 AND r.state = 'running')
          RETURNING ", run_columns!()

@@ -98,11 +98,11 @@ async fn three_thousand_letters_survive_a_runner_that_goes_away(f: Fixture) {
     let some = async || f.store.job(id).await.unwrap().filter(|job| job.done >= u64::from(JOB_BATCH));
     baton_testkit::eventually(std::time::Duration::from_secs(60), "a batch", some).await;
     working.abort();
-    // Either it was dropped on its way, or it was faster than the abort.
+    // It was dropped on its way, or after its last batch and before it said so, or it was faster than the abort.
     let was_done = working.await.is_ok();
     assert!(claim(&f.store, second, 101).await.is_none(), "its lease has not run out");
     let batches = work(&f.store, second, 200).await;
-    assert_eq!(batches == 0, was_done);
+    assert!(batches == 0 || !was_done, "{batches} batches after the end");
 
     assert_eq!(ended(&f, id).await, (JobState::Done, LETTERS as u64, Some(LETTERS as u64)));
     let again = f.unfinished().await;
