@@ -3,6 +3,7 @@
 //! [`router`] serves everything under `/v1` from an [`ApiState`], and `/openapi.json` and `/docs` beside. Shapes of bodies live here, next
 //! to their routes: the domain knows nothing of HTTP or OpenAPI. Every error is a [`Problem`].
 
+mod answers;
 mod appender;
 mod auth;
 mod backlog;

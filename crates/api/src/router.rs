@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -120,14 +120,9 @@ async fn around(State(state): State<ApiState>, path: Option<MatchedPath>, reques
     if has_body && matches!(response.status(), StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    count(route, &method, response.status(), begun.elapsed());
-    response
-}
-
-fn count(route: &str, method: &Method, status: StatusCode, took: Duration) {
+    let (status, took) = (response.status(), begun.elapsed());
     // What fails is logged where its reason is known.
     tracing::debug!(route, %method, status = status.as_u16(), ms = took.as_millis(), "answered");
-    let labels = [("route", route.to_owned()), ("method", method.to_string()), ("status", status.as_u16().to_string())];
-    metrics::counter!("baton_http_requests_total", &labels).increment(1);
-    metrics::histogram!("baton_http_request_seconds", &labels).record(took);
+    state.answers.count(route, &method, status, took);
+    response
 }

@@ -9,6 +9,7 @@ use baton_handler_cache::HandlerCache;
 use baton_storage::{StorageError, Store, Vault};
 use tokio::sync::Semaphore;
 
+use crate::answers::Answers;
 use crate::appender::Appender;
 use crate::backlog::Backlog;
 use crate::catalogue::CatalogueCache;
@@ -39,6 +40,7 @@ pub struct Shared {
     pub(crate) pending: PendingCache,
     pub(crate) schemas: Arc<SchemaCache>,
     pub(crate) test_calls: Arc<Semaphore>,
+    pub(crate) answers: Answers,
 }
 
 /// What an [`ApiState`] is made of.
@@ -73,6 +75,7 @@ impl ApiState {
             pending: PendingCache::default(),
             schemas: SchemaCache::watch(store.clone()),
             test_calls: Arc::new(Semaphore::new(TEST_CALLS_MAX)),
+            answers: Answers::default(),
             admin_token,
             cleaner_schedule,
             store,
