@@ -56,17 +56,39 @@ statements! {
     };
     /// Gives out places; answers with the one before the first.
     ADVANCE = "UPDATE append_position SET seq = seq + $1 WHERE id = 1 RETURNING seq - $1";
-    /// Everything that an append without idempotency keys does, committed and on the disk when it answers, in one round trip; on PostgreSQL
-    /// a procedure of the schema, which lets the next append go on before it waits for the disk.
+    /// Everything that an append without idempotency keys does, in one round trip. Nothing is written before `place` has the lock: all
+    /// parts read from it.
     APPEND = {
-        postgres: "CALL append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        postgres: "
+            WITH place AS (
+                UPDATE append_position SET seq = seq + $1 WHERE id = 1 RETURNING seq - $1 AS base
+            ), stored AS (
+                INSERT INTO events
+                    (seq, id, events_id, object_id, object_text, ordering_key, dt, data, idempotency_key, received_at)
+                SELECT place.base + r.number, r.id, r.events_id, r.object_id, r.object_text, r.ordering_key, r.dt, r.data,
+                    r.idempotency_key, r.received_at
+                FROM place CROSS JOIN unnest(
+                    $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::timestamptz[]
+                ) WITH ORDINALITY AS r (
+                    id, events_id, object_id, object_text, ordering_key, dt, data, idempotency_key, received_at, number
+                )
+            ), dispatched AS (
+                INSERT INTO dispatches (seq, partition, event_seq, event_id, events_id, ordering_key, bytes, state, received_at)
+                SELECT place.base + r.number, r.partition, place.base + r.number, r.id, r.events_id, r.ordering_key, r.bytes, 'pending',
+                    r.received_at
+                FROM place CROSS JOIN unnest($2::uuid[], $3::text[], $6::text[], $10::timestamptz[], $11::bigint[], $12::bigint[])
+                    WITH ORDINALITY AS r (id, events_id, ordering_key, received_at, partition, bytes, number)
+            ), counted AS (
+                INSERT INTO tallies (events_id, shard, published, delivered, failed, unmatched)
+                SELECT t.events_id, 0, t.published, 0, 0, 0
+                FROM place CROSS JOIN unnest($13::text[], $14::bigint[]) AS t (events_id, published)
+                ON CONFLICT (events_id, shard) DO UPDATE SET published = tallies.published + excluded.published
+            )
+            SELECT base FROM place",
         sqlite: concat!("BEGIN IMMEDIATE; ", append_rows!(), "; COMMIT"),
     };
-    /// The same within a transaction. On PostgreSQL a function of the schema.
-    APPEND_ROWS = {
-        postgres: "SELECT append_rows($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        sqlite: append_rows!(),
-    };
+    /// The same within a transaction.
+    APPEND_ROWS = { postgres: "", sqlite: append_rows!() };
     /// Which keys are remembered, and the events they stand for.
     KNOWN_KEYS = {
         postgres: "SELECT key, event_id FROM idempotency_keys WHERE key = ANY($1) AND created_at > $2",
@@ -227,7 +249,8 @@ fn chunks<'a, 'e>(events: &'a [&'e NewEvent]) -> Vec<&'a [&'e NewEvent]> {
 
 async fn append_chunks(tx: &mut Tx<'_>, chunks: &[&[&NewEvent]], appended: &mut Vec<Appended>) -> Result<()> {
     for chunk in chunks {
-        let place: Vec<(i64,)> = tx.fetch_all(APPEND_ROWS, append_values(chunk, tx.is_sqlite())).await?;
+        let statement = if tx.is_sqlite() { APPEND_ROWS } else { APPEND };
+        let place: Vec<(i64,)> = tx.fetch_all(statement, append_values(chunk, tx.is_sqlite())).await?;
         let place = base(&place)?;
         appended.extend(fresh(chunk, place));
     }

@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::Store;
-use crate::conn::Conn;
 use crate::error::{Result, StorageError};
 use crate::events::object_id;
 use crate::sql::{Column, statements, values};
@@ -80,20 +79,9 @@ impl FeedQuery {
 }
 
 macro_rules! fed_columns {
-    ($is_on_disk:expr) => {
-        concat!(
-            "SELECT d.seq, d.partition, d.event_id, d.events_id, e.object_id, d.ordering_key, e.dt, e.data, d.handler_id, d.generation, \
-             d.state, d.received_at, ",
-            $is_on_disk,
-            " AS is_on_disk"
-        )
-    };
-}
-
-/// On PostgreSQL: whether all that this statement can see is on the disk. What it sees was written to the log before it asks where that ends.
-macro_rules! on_disk {
     () => {
-        "(SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn())"
+        "SELECT d.seq, d.partition, d.event_id, d.events_id, e.object_id, d.ordering_key, e.dt, e.data, d.handler_id, d.generation, \
+         d.state, d.received_at"
     };
 }
 
@@ -116,7 +104,7 @@ statements! {
     /// For the owner of every partition: along the primary key.
     READ_ALL = {
         postgres: concat!(
-            fed_columns!(on_disk!()),
+            fed_columns!(),
             with_bytes_before!(
                 "SELECT * FROM dispatches WHERE seq > $1 AND seq <= $2 AND ordering_key <> ALL($3) ORDER BY seq LIMIT $4"
             ),
@@ -124,7 +112,7 @@ statements! {
             "WHERE d.earlier < $5 ORDER BY d.seq"
         ),
         sqlite: concat!(
-            fed_columns!("true"),
+            fed_columns!(),
             with_bytes_before!(
                 "SELECT * FROM dispatches WHERE seq > $1 AND seq <= $2 AND ordering_key NOT IN (SELECT value FROM json_each($3))
                  ORDER BY seq LIMIT $4"
@@ -147,7 +135,7 @@ statements! {
                 SELECT min(full_.last) AS seq
                 FROM (SELECT max(seq) AS last FROM near GROUP BY partition HAVING count(*) >= $7) AS full_
             ) ",
-            fed_columns!(on_disk!()),
+            fed_columns!(),
             with_bytes_before!(
                 "SELECT near.* FROM near CROSS JOIN edge WHERE edge.seq IS NULL OR near.seq <= edge.seq ORDER BY near.seq LIMIT $4"
             ),
@@ -155,7 +143,7 @@ statements! {
             "WHERE d.earlier < $5 ORDER BY d.seq"
         ),
         sqlite: concat!(
-            fed_columns!("true"),
+            fed_columns!(),
             with_bytes_before!(
                 "SELECT * FROM dispatches WHERE seq > $1 AND seq <= $2 AND ordering_key NOT IN (SELECT value FROM json_each($3))
                     AND +partition IN (SELECT value FROM json_each($6)) AND $7 > 0
@@ -164,15 +152,10 @@ statements! {
             "CROSS JOIN events e ON e.seq = d.event_seq WHERE d.earlier < $5 ORDER BY d.seq"
         ),
     };
-    POSITION = {
-        postgres: concat!("SELECT seq, ", on_disk!(), " FROM append_position WHERE id = 1"),
-        sqlite: "SELECT seq, true FROM append_position WHERE id = 1",
-    };
-    /// A transaction that writes something, so that its commit waits until the log up to there is on the disk.
-    FLUSH = { postgres: "SELECT pg_logical_emit_message(true, 'baton', '')", sqlite: "" };
+    POSITION = "SELECT seq FROM append_position WHERE id = 1";
     READ_KEY = {
         postgres: concat!(
-            fed_columns!(on_disk!()),
+            fed_columns!(),
             " FROM (
                 SELECT * FROM dispatches WHERE partition = $1 AND ordering_key = $2 AND seq > $3 AND seq <= $4 ORDER BY seq LIMIT $5
             ) AS d",
@@ -180,7 +163,7 @@ statements! {
             "ORDER BY d.seq"
         ),
         sqlite: concat!(
-            fed_columns!("true"),
+            fed_columns!(),
             " FROM (
                 SELECT * FROM dispatches WHERE partition = $1 AND ordering_key = $2 AND seq > $3 AND seq <= $4 ORDER BY seq LIMIT $5
             ) AS d CROSS JOIN events e ON e.seq = d.event_seq ORDER BY d.seq"
@@ -188,11 +171,11 @@ statements! {
     };
     LOAD = {
         postgres: concat!(
-            fed_columns!(on_disk!()),
+            fed_columns!(),
             " FROM dispatches d", with_payload!(), "WHERE d.seq = ANY($1) ORDER BY d.seq"
         ),
         sqlite: concat!(
-            fed_columns!("true"),
+            fed_columns!(),
             " FROM dispatches d CROSS JOIN events e ON e.seq = d.event_seq
              WHERE d.seq IN (SELECT value FROM json_each($1)) ORDER BY d.seq"
         ),
@@ -213,7 +196,6 @@ struct FedRead {
     generation: Option<i64>,
     state: String,
     received_at: DateTime<Utc>,
-    is_on_disk: bool,
 }
 
 impl TryFrom<FedRead> for FedDispatch {
@@ -237,23 +219,12 @@ impl TryFrom<FedRead> for FedDispatch {
     }
 }
 
-/// What was read, once a crash of the server can no longer undo it.
-async fn kept(mut conn: Conn<'_>, rows: Vec<FedRead>) -> Result<Vec<FedDispatch>> {
-    flush_unless(rows.iter().all(|row| row.is_on_disk), &mut conn).await?;
+fn fed(rows: Vec<FedRead>) -> Result<Vec<FedDispatch>> {
     rows.into_iter().map(TryInto::try_into).collect()
 }
 
-/// An append is seen before it is on the disk. Were it undone by a crash of the server, its places would be given to other events, and whoever
-/// had acted on them would take those for done.
-async fn flush_unless(is_on_disk: bool, conn: &mut Conn<'_>) -> Result<()> {
-    if !is_on_disk {
-        conn.execute(FLUSH, vec![]).await?;
-    }
-    Ok(())
-}
-
 impl Store {
-    /// Unfinished dispatches by their place, all of them on the disk. An empty answer means that there is none; a short one does not mean that there are no
+    /// Unfinished dispatches by their place. An empty answer means that there is none; a short one does not mean that there are no
     /// more: [`FeedQuery::exhausted_by`] says so.
     ///
     /// # Errors
@@ -274,19 +245,16 @@ impl Store {
             values.extend(values![Column::ints(partitions.into_iter().map(i64::from)), query.of_each()]);
             conn.fetch_all(READ_SOME, values).await?
         };
-        kept(conn, rows).await
+        fed(rows)
     }
 
-    /// The last place that has been given out, and that no crash of the server takes back: whatever has it or a smaller one is there for every later read.
+    /// The last place that has been given out: whatever has it or a smaller one is there for every later read.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn append_position(&self) -> Result<Seq> {
-        let mut conn = self.feeder().await?;
-        let position: Option<(i64, bool)> = conn.fetch_optional(POSITION, vec![]).await?;
-        let (seq, is_on_disk) = position.ok_or_else(|| StorageError::corrupt("append_position has no row"))?;
-        flush_unless(is_on_disk, &mut conn).await?;
-        Ok(Seq(seq))
+        let position: Option<(i64,)> = self.feeder().await?.fetch_optional(POSITION, vec![]).await?;
+        position.map(|(seq,)| Seq(seq)).ok_or_else(|| StorageError::corrupt("append_position has no row"))
     }
 
     /// Unfinished dispatches of one ordering key by their place, behind `after`, up to `up_to` included.
@@ -302,9 +270,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<FedDispatch>> {
         let values = values![i64::from(partition.0), ordering_key, after.0, up_to.0, i64::from(limit)];
-        let mut conn = self.feeder().await?;
-        let rows = conn.fetch_all(READ_KEY, values).await?;
-        kept(conn, rows).await
+        fed(self.feeder().await?.fetch_all(READ_KEY, values).await?)
     }
 
     /// The unfinished ones among these dispatches, by their place. The caller bounds the size by what it asks for.
@@ -315,8 +281,6 @@ impl Store {
         if seqs.is_empty() {
             return Ok(Vec::new());
         }
-        let mut conn = self.feeder().await?;
-        let rows = conn.fetch_all(LOAD, values![Column::ints(seqs.iter().map(|seq| seq.0))]).await?;
-        kept(conn, rows).await
+        fed(self.feeder().await?.fetch_all(LOAD, values![Column::ints(seqs.iter().map(|seq| seq.0))]).await?)
     }
 }

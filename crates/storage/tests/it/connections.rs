@@ -173,17 +173,12 @@ async fn abandoning_is_what_it_says() {
     assert!(!abandon(async {}, 3).await);
 }
 
-/// A server whose log is written as late as it allows, so that a commit that does not wait for the disk is lost in a crash.
-async fn late_server() -> PostgresServer {
-    let server = PostgresServer::start().await;
-    server.configure("wal_writer_delay", "10s").await;
-    server.configure("wal_writer_flush_after", "1GB").await;
-    server
-}
-
+/// With the log of PostgreSQL written as late as it allows, so that a commit that does not wait for the disk is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_recorded_survives_a_crash_of_the_database() {
-    let mut server = late_server().await;
+    let mut server = PostgresServer::start().await;
+    server.configure("wal_writer_delay", "10s").await;
+    server.configure("wal_writer_flush_after", "1GB").await;
     let f = Fixture::on(server.database().await).await;
     let owner = f.owner().await;
     let fed = f.dispatches(&[1, 2]).await;
@@ -194,43 +189,4 @@ async fn what_is_recorded_survives_a_crash_of_the_database() {
     assert!(unfinished.is_empty(), "{unfinished:?}");
     eventually(SOON, "the balance", async || passed(f.store.stats().await)).await;
     assert_eq!(f.sums().await, [2, 2, 0, 0, 0, 0]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_appended_survives_a_crash_of_the_database() {
-    let mut server = late_server().await;
-    let f = Fixture::on(server.database().await).await;
-    let appended = f.append(&[event(1), event(2)]).await;
-    server.stop(Shutdown::Immediate).await;
-    server.restart().await;
-    let unfinished = eventually(SOON, "a read", async || passed(f.store.read_dispatches(&everything()).await)).await;
-    assert_eq!(unfinished.iter().map(|d| d.event_id).collect::<Vec<_>>(), appended.iter().map(|a| a.id).collect::<Vec<_>>());
-}
-
-/// An append as it stands between its commit and its answer: it can be seen, and is not on the disk.
-async fn append_in_memory(f: &Fixture) {
-    let mut outside = PgConnection::connect(f.database.url()).await.unwrap();
-    let append = "SET synchronous_commit = off;
-        SELECT append_rows(1, ARRAY[gen_random_uuid()], '{clients.create}', '{1}', '{1}', '{client/1}', '{x}', '{\"{}\"}', ARRAY[NULL::text],
-            ARRAY[now()], '{3}', '{2}', '{clients.create}', '{1}')";
-    outside.execute(append).await.unwrap();
-}
-
-/// Whoever acts on what was read must not find it undone, and its place given to another event.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_read_survives_a_crash_of_the_database() {
-    let mut server = late_server().await;
-    let f = Fixture::on(server.database().await).await;
-    append_in_memory(&f).await;
-    let read = f.store.read_dispatches(&everything()).await.unwrap();
-    assert_eq!(read.len(), 1);
-    append_in_memory(&f).await;
-    let position = f.store.append_position().await.unwrap();
-    // Of this one nobody knows.
-    append_in_memory(&f).await;
-    server.stop(Shutdown::Immediate).await;
-    server.restart().await;
-    let left = eventually(SOON, "a read", async || passed(f.store.read_dispatches(&everything()).await)).await;
-    assert_eq!((left.len(), left[0].event_id, left[1].seq), (2, read[0].event_id, position));
-    assert_eq!(f.store.append_position().await.unwrap(), position);
 }
