@@ -175,7 +175,7 @@ async fn abandoning_is_what_it_says() {
 
 /// With the log of PostgreSQL written as late as it allows, so that a commit that does not wait for the disk is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_recorded_survives_a_crash_of_the_database() {
+async fn what_is_appended_and_recorded_survives_a_crash_of_the_database() {
     let mut server = PostgresServer::start().await;
     server.configure("wal_writer_delay", "10s").await;
     server.configure("wal_writer_flush_after", "1GB").await;
@@ -183,10 +183,17 @@ async fn what_is_recorded_survives_a_crash_of_the_database() {
     let owner = f.owner().await;
     let fed = f.dispatches(&[1, 2]).await;
     f.store.record(owner, &ends(&fed, EventStatus::Delivered)).await.unwrap();
-    server.stop(Shutdown::Immediate).await;
-    server.restart().await;
-    let unfinished = eventually(SOON, "a read", async || passed(f.store.read_dispatches(&everything()).await)).await;
-    assert!(unfinished.is_empty(), "{unfinished:?}");
+    let crash = async |server: &mut PostgresServer| {
+        server.stop(Shutdown::Immediate).await;
+        server.restart().await;
+        eventually(SOON, "a read", async || passed(f.store.read_dispatches(&everything()).await)).await
+    };
+    assert!(crash(&mut server).await.is_empty());
+    // The connection that appends may still be one of before.
+    let events = [event(3), event(4)];
+    let appended = eventually(SOON, "an append", async || passed(f.store.append_events(&events, now()).await)).await;
+    let unfinished = crash(&mut server).await;
+    assert_eq!(unfinished.iter().map(|d| d.event_id).collect::<Vec<_>>(), appended.iter().map(|a| a.id).collect::<Vec<_>>());
     eventually(SOON, "the balance", async || passed(f.store.stats().await)).await;
-    assert_eq!(f.sums().await, [2, 2, 0, 0, 0, 0]);
+    assert_eq!(f.sums().await, [4, 2, 0, 0, 2, 0]);
 }
