@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 use super::client::{Common, HttpClient};
+use super::echo::Credentials;
 use super::kept::Kept;
 use super::oauth::{Token, TokenServer, TokenSource, Tokens};
 use super::resolver::{NameError, Names};
@@ -148,11 +149,12 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     async fn once(&self, headers: HeaderMap) -> End {
         let Self { client, target, call, limit, deadline } = self;
+        let credentials = Credentials::of(&headers);
         let mut request = Request::new(Full::new(call.body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = target.uri.clone();
         *request.headers_mut() = headers;
-        match timeout_at(*deadline, client.send(request)).await {
+        let end = match timeout_at(*deadline, client.send(request)).await {
             Err(_) => End::retry(format!("no answer within {} ms", limit.as_millis())),
             Ok(Err(error)) => failure::end(&error, &target.place),
             Ok(Ok(mut response)) => {
@@ -164,7 +166,8 @@ impl Exchange<'_> {
                 };
                 end(&response, body, broken)
             }
-        }
+        };
+        credentials.masked(end)
     }
 }
 

@@ -6,6 +6,7 @@ mod answer;
 mod client;
 mod confinement;
 mod crew;
+mod echo;
 mod failure;
 mod http;
 mod kept;

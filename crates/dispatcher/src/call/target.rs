@@ -139,7 +139,9 @@ impl HttpTarget {
         headers.insert(HEADER_WEBHOOK_TIMESTAMP, now.timestamp().into());
         let signature = self.signature(&id, call, now)?;
         if !signature.is_empty() {
-            headers.insert(HEADER_WEBHOOK_SIGNATURE, value(&signature)?);
+            let mut signature = value(&signature)?;
+            signature.set_sensitive(true);
+            headers.insert(HEADER_WEBHOOK_SIGNATURE, signature);
         }
         headers.insert(HEADER_WEBHOOK_ID, value(&id)?);
         Ok(headers)

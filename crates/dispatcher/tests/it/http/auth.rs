@@ -147,3 +147,23 @@ async fn a_token_server_passes_the_address_policy_too() {
     let errors = strict.inspect_connection(Some(&oauth2("http://[::1]:9/token")), None).await;
     assert_eq!(errors.0[0].field, "auth.token_url");
 }
+
+#[tokio::test]
+async fn what_a_receiver_repeats_of_credentials_is_not_kept() {
+    let receiver = Receiver::start().await;
+    receiver.script("/hook", |call| {
+        let (authorization, key) = (call.header("authorization").unwrap(), call.header("x-key").unwrap());
+        let body = format!("no entry for {authorization}, which is billing:correct horse, nor for {key}; attempt 1");
+        Answer::status(302).header("location", &format!("/login?key={key}")).header("x-seen", authorization).body(body)
+    });
+    let auth = Auth::Basic { username: "billing".into(), password: "correct horse".into() };
+    let headers = vec![("X-Key".to_owned(), "k-123456789".to_owned())];
+    let opened = Opened { auth: Some(auth), headers, ..Opened::default() };
+    let target = Target::new(&spec(&receiver.url("/hook"), AMPLE), opened).unwrap();
+    let outcome = call(&caller(&[], true), &target, 1).await;
+    let kept = format!("{:?} {:?}", outcome.error, outcome.response);
+    for secret in ["k-123456789", "correct horse", "YmlsbGluZzpjb3JyZWN0IGhvcnNl"] {
+        assert!(!kept.contains(secret), "{kept}");
+    }
+    assert!(kept.contains("no entry for ••••, which is ••••, nor for ••••; attempt 1"), "{kept}");
+}
