@@ -36,6 +36,7 @@ async fn a_failure_is_followed_from_the_log_to_its_end() {
     browser.fill("#data", "NORTHwind").await;
     browser.press("Search").await;
     browser.see_count("#log tr[data-id]", 2).await;
+    browser.see("#log tr[data-id] td.why", "not tried again").await;
     browser.see_count(".live-tail", 0).await;
     browser.see_count("#search[open]", 1).await;
     browser.click("#log tr[data-id] td.key a").await;

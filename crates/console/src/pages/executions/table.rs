@@ -55,7 +55,11 @@ fn row(execution: &Execution) -> Markup {
             td.num.took { @if execution.status != "skipped" { (time::took(execution.duration_ms)) } }
             td.why {
                 @if let Some(error) = &execution.error { (short(error, ERROR_MAX)) }
-                @if let Some(at) = execution.retry_at.filter(|at| *at > Utc::now()) { " " span.muted { "retry " (time::next(at)) } }
+                @match execution.retry_at {
+                    Some(at) if at > Utc::now() => { " " span.muted { "retry " (time::next(at)) } }
+                    None if execution.status == "fail" => { " " span.muted { "not tried again" } }
+                    _ => {}
+                }
             }
         }
     }
