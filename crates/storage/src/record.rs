@@ -176,13 +176,8 @@ statements! {
         postgres: "SELECT count(*) FROM partitions WHERE owner = $1 AND partition = ANY($2)",
         sqlite: "",
     };
-    /// Both at once, since each statement that is sent alone wakes two threads; no row of the first where it is fenced.
-    HOLDS = {
-        postgres: "",
-        sqlite: "
-            SELECT CAST(1 AS bigint) FROM instances WHERE id = $1 AND NOT fenced;
-            SELECT count(*) FROM partitions WHERE owner = $1 AND partition IN (SELECT value FROM json_each($2))",
-    };
+    /// Both at once, since each statement that is sent alone wakes two threads.
+    HOLDS = { postgres: "", sqlite: concat!("SELECT ", holds!()) };
     /// Which dispatches are unfinished; they stay so until the commit.
     LOCK_DISPATCHES = {
         postgres: "SELECT seq, event_seq FROM dispatches WHERE seq = ANY($1) ORDER BY seq FOR NO KEY UPDATE",
@@ -310,8 +305,8 @@ async fn holds(tx: &mut Tx<'_>, dispatcher: Uuid, record: &Record) -> Result<boo
     let partitions = record.touched();
     let wanted = partitions.len() as i64;
     if tx.is_sqlite() {
-        let found: Vec<(i64,)> = tx.fetch_all(HOLDS, values![dispatcher, Column::ints(partitions)]).await?;
-        return Ok(found == [(1,), (wanted,)]);
+        let held: Vec<(bool,)> = tx.fetch_all(HOLDS, values![dispatcher, Column::ints(partitions)]).await?;
+        return Ok(held == [(true,)]);
     }
     let alive: Option<(i64,)> = tx.fetch_optional(FENCE, values![dispatcher]).await?;
     if alive.is_none() {
