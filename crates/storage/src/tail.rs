@@ -14,8 +14,8 @@ use crate::append::Appended;
 use crate::feed::{FedDispatch, FeedQuery};
 use crate::sql::stored;
 
-/// How many dispatches are kept: a burst of so many is delivered without being read back. Some 20 MB with bodies of 300 bytes.
-const KEPT_DISPATCHES: usize = 32 * 1024;
+/// How many dispatches are kept.
+const KEPT_DISPATCHES: usize = 4096;
 /// How many bytes of payload are kept; one batch alone may have more.
 const KEPT_BYTES: usize = 16 * 1024 * 1024;
 
