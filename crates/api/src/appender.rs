@@ -40,11 +40,18 @@ pub struct Appender {
 }
 
 /// Says when so many publications wait that another append is worth while beside the one under way. Most publications find that they do not
-/// make it so, and wake nobody.
+/// make it so, and wake nobody. One that is overlooked since both sides look at once only leaves the next append to the end of the first.
 #[derive(Debug)]
 struct Enough {
-    waiting: AtomicUsize,
+    /// How many; `usize::MAX` where nobody waits for it.
+    wanted: AtomicUsize,
     reached: Notify,
+}
+
+impl Default for Enough {
+    fn default() -> Self {
+        Self { wanted: AtomicUsize::new(usize::MAX), reached: Notify::new() }
+    }
 }
 
 /// One publication that waits for its append.
@@ -114,29 +121,23 @@ impl Appender {
     }
 }
 
-impl Default for Enough {
-    fn default() -> Self {
-        Self { waiting: AtomicUsize::new(usize::MAX), reached: Notify::new() }
-    }
-}
-
 impl Enough {
     /// So many publications wait.
     fn there_are(&self, waiting: usize) {
         // Only the first that finds it so tells of it.
-        if waiting >= self.waiting.load(Ordering::Relaxed) && self.waiting.swap(usize::MAX, Ordering::AcqRel) != usize::MAX {
+        if waiting >= self.wanted.load(Ordering::Relaxed) && self.wanted.swap(usize::MAX, Ordering::AcqRel) != usize::MAX {
             self.reached.notify_one();
         }
     }
 
     /// Waits until `wanted` publications are in the queue.
     async fn reach(&self, wanted: usize, queue: &mpsc::Receiver<Job>) {
-        self.waiting.store(wanted, Ordering::Release);
+        self.wanted.store(wanted, Ordering::Release);
         while queue.len() < wanted {
             self.reached.notified().await;
-            self.waiting.store(wanted, Ordering::Release);
+            self.wanted.store(wanted, Ordering::Release);
         }
-        self.waiting.store(usize::MAX, Ordering::Release);
+        self.wanted.store(usize::MAX, Ordering::Release);
     }
 }
 
