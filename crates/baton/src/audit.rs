@@ -124,7 +124,7 @@ impl Report {
         {
             problems.push(format!("The oldest pending event has waited for {}, longer than {}.", Age::from(age), Age::from(max)));
         }
-        let results = audit.results;
+        let ended = audit.ended;
         Self {
             balanced,
             total: Line::of(audit.total(), None),
@@ -132,9 +132,9 @@ impl Report {
             max_age_seconds: max_age.map(|max| max.as_secs()),
             stored: Stored {
                 events: audit.stored.values().sum(),
-                delivered: results.delivered,
-                failed: results.failed,
-                unmatched: results.unmatched,
+                delivered: ended.delivered,
+                failed: ended.failed,
+                unmatched: ended.unmatched,
             },
             by_event: audit.balance.iter().map(|row| Line::of(row.clone(), Some(row.events_id.clone()))).collect(),
             problems,

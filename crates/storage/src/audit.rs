@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use baton_domain::EventStatus;
 use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -31,20 +32,24 @@ pub struct Audit {
     pub balance: Vec<StatRow>,
     /// How many events are stored, by type. Retention makes it fewer than were published.
     pub stored: BTreeMap<String, i64>,
-    /// How many results are stored, one for each finished event that is.
-    pub results: StoredResults,
+    /// How those of the stored events ended that have.
+    pub ended: StoredEnds,
+    /// Events that are stored and of which nothing says that they ended or are under way: no dispatch, result or execution.
+    pub without_trace: i64,
+    /// Results whose events are not stored.
+    pub strays: i64,
     /// When the oldest pending dispatch was appended; `None` when none is pending.
     pub oldest_pending: Option<DateTime<Utc>>,
 }
 
-/// Rows of results by their status.
+/// Stored events by how they ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct StoredResults {
-    /// Delivered.
+pub struct StoredEnds {
+    /// Delivered, as a row of results says, or where there is none an execution.
     pub delivered: i64,
-    /// Failed.
+    /// Failed: rows of results.
     pub failed: i64,
-    /// Unmatched.
+    /// Unmatched: rows of results.
     pub unmatched: i64,
 }
 
@@ -54,7 +59,14 @@ statements! {
         sqlite: "BEGIN",
     };
     STORED_EVENTS = "SELECT events_id, count(*) FROM events GROUP BY events_id";
-    STORED_RESULTS = "SELECT status, count(*) FROM results GROUP BY status";
+    RARE_ENDS = "SELECT status, count(*) FROM results WHERE status <> 'delivered' GROUP BY status";
+    WITHOUT_TRACE = "
+        SELECT count(*) FROM events e
+        WHERE NOT EXISTS (SELECT 1 FROM dispatches d WHERE d.seq = e.seq)
+            AND NOT EXISTS (SELECT 1 FROM dispatches d WHERE d.event_id = e.id AND d.seq <> d.event_seq)
+            AND NOT EXISTS (SELECT 1 FROM results r WHERE r.event_id = e.id)
+            AND NOT EXISTS (SELECT 1 FROM executions x WHERE x.event_id = e.id)";
+    STRAYS = "SELECT count(*) FROM results r WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id)";
 }
 
 /// Looks at the database of this URL. Takes as long as it takes to count the events that are stored: some seconds for tens of millions.
@@ -65,21 +77,20 @@ statements! {
 pub async fn audit(url: &str) -> Result<Audit> {
     let mut look = Look::at(url).await?;
     look.begin().await?;
-    let balance = look.all(BALANCE).await?;
+    let balance: Vec<StatRow> = look.all(BALANCE).await?;
     let stored: Vec<(String, i64)> = look.all(STORED_EVENTS).await?;
-    let by_status: Vec<(String, i64)> = look.all(STORED_RESULTS).await?;
+    let by_status: Vec<(String, i64)> = look.all(RARE_ENDS).await?;
+    let without_trace = look.count(WITHOUT_TRACE).await?;
+    let strays = look.count(STRAYS).await?;
     let oldest: Vec<(DateTime<Utc>,)> = look.all(OLDEST_PENDING).await?;
-    let mut results = StoredResults::default();
-    for (status, rows) in by_status {
-        match status.as_str() {
-            "delivered" => results.delivered = rows,
-            "failed" => results.failed = rows,
-            _ => results.unmatched = rows,
-        }
-    }
-    let oldest_pending = oldest.first().map(|(at,)| *at);
     look.close().await;
-    Ok(Audit { balance, stored: stored.into_iter().collect(), results, oldest_pending })
+    let rows = |status: EventStatus| by_status.iter().find(|(word, _)| word == status.as_str()).map_or(0, |(_, rows)| *rows);
+    let (failed, unmatched) = (rows(EventStatus::Failed), rows(EventStatus::Unmatched));
+    let events: i64 = stored.iter().map(|(_, events)| events).sum();
+    let under_way: i64 = balance.iter().map(StatRow::under_way).sum();
+    let ended = StoredEnds { delivered: events - under_way - without_trace - failed - unmatched, failed, unmatched };
+    let oldest_pending = oldest.first().map(|(at,)| *at);
+    Ok(Audit { balance, stored: stored.into_iter().collect(), ended, without_trace, strays, oldest_pending })
 }
 
 /// A server that answers, but not to this user, password or database name.
@@ -133,6 +144,11 @@ impl Look {
             Self::Postgres(connection) => sqlx::query_as(statement.postgres.into_sql_str()).fetch_all(&mut **connection).await?,
             Self::Sqlite(connection) => sqlx::query_as(statement.sqlite.into_sql_str()).fetch_all(&mut **connection).await?,
         })
+    }
+
+    async fn count(&mut self, statement: Statement) -> Result<i64> {
+        let rows: Vec<(i64,)> = self.all(statement).await?;
+        Ok(rows.first().map_or(0, |(count,)| *count))
     }
 
     async fn close(self) {

@@ -1,13 +1,16 @@
 //! Events as they are stored, and where they stand.
 
+use std::collections::HashMap;
+
 use baton_domain::{EventId, EventStatus, Execution, GenerationNumber, ObjectId, Seq};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::Store;
 use crate::by_time::narrow_events;
-use crate::conn::Tx;
+use crate::conn::{Conn, Tx};
 use crate::dead_letters::{DELIVERIES_OF_EVENT, DeliveryRead, StoredDelivery};
+use crate::delivered::{CALLS_OF, Call, ends};
 use crate::error::{Result, StorageError};
 use crate::executions::{EXECUTIONS_OF_EVENT, ExecutionRead};
 use crate::paging::{Page, Paged};
@@ -55,6 +58,15 @@ pub struct EventSearch {
     /// Received before this instant.
     pub to: Option<DateTime<Utc>>,
 }
+
+/// Whether an event `e` has a dispatch. Counted, since that is planned by index whatever the planner believes about the tables.
+macro_rules! is_under_way {
+    () => {
+        "((SELECT count(*) FROM dispatches d WHERE d.seq = e.seq) > 0
+          OR (SELECT count(*) FROM dispatches d WHERE d.event_id = e.id AND d.seq <> d.event_seq) > 0)"
+    };
+}
+pub(crate) use is_under_way;
 
 /// What an event's dispatches say while one is unfinished. The greater of the two words is the event's status.
 macro_rules! unfinished {
@@ -125,7 +137,7 @@ impl TryFrom<EventRead> for StoredEvent {
     type Error = StorageError;
 
     fn try_from(row: EventRead) -> Result<Self> {
-        let status = status(EventId(row.id), row.final_status.as_deref().or(row.state.as_deref()))?;
+        let status = status(EventId(row.id), row.final_status.as_deref(), row.state.as_deref())?;
         Ok(Self {
             id: EventId(row.id),
             seq: Seq(row.seq),
@@ -142,9 +154,26 @@ impl TryFrom<EventRead> for StoredEvent {
     }
 }
 
-fn status(id: EventId, word: Option<&str>) -> Result<EventStatus> {
-    word.and_then(EventStatus::parse)
-        .ok_or_else(|| StorageError::corrupt(format!("event {id} has neither a dispatch nor a result")))
+/// The state of an event by its result and its dispatches. What has neither was delivered, and its executions are kept.
+fn status(id: EventId, last: Option<&str>, under_way: Option<&str>) -> Result<EventStatus> {
+    let word = last.or(under_way).unwrap_or(EventStatus::Delivered.as_str());
+    EventStatus::parse(word).ok_or_else(|| StorageError::corrupt(format!("event {id} has the state {word}")))
+}
+
+/// Adds when and under which generation the events ended of which their calls alone say so.
+async fn ends_by_calls(conn: &mut Conn<'_>, rows: &mut [EventRead]) -> Result<()> {
+    let mut rows: HashMap<_, _> =
+        rows.iter_mut().filter(|row| row.final_status.is_none() && row.state.is_none()).map(|row| (row.id, row)).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let calls: Vec<Call> = conn.fetch_all(CALLS_OF, values![Column::uuids(rows.keys().copied())]).await?;
+    for (id, end) in ends(&calls) {
+        if let Some(row) = rows.get_mut(&id) {
+            (row.finished_at, row.final_generation) = (Some(end.at), Some(end.generation));
+        }
+    }
+    Ok(())
 }
 
 /// The object of a stored row.
@@ -165,7 +194,7 @@ pub(crate) async fn standings(tx: &mut Tx<'_>, ids: &[EventId]) -> Result<Vec<(E
     let rows: Vec<StandingRead> = tx.fetch_all(STANDINGS, values![Column::uuids(ids.iter().map(|id| id.0))]).await?;
     let standing = |row: StandingRead| {
         let id = EventId(row.id);
-        Ok((id, Seq(row.seq), status(id, row.final_status.as_deref().or(row.state.as_deref()))?))
+        Ok((id, Seq(row.seq), status(id, row.final_status.as_deref(), row.state.as_deref())?))
     };
     rows.into_iter().map(standing).collect()
 }
@@ -176,8 +205,11 @@ impl Store {
     /// # Errors
     /// When the database fails.
     pub async fn event(&self, id: EventId) -> Result<Option<StoredEvent>> {
-        let row: Option<EventRead> = self.reader().await?.fetch_optional(EVENT, values![id.0]).await?;
-        row.map(TryInto::try_into).transpose()
+        let mut conn = self.reader().await?;
+        let row: Option<EventRead> = conn.fetch_optional(EVENT, values![id.0]).await?;
+        let mut rows: Vec<_> = row.into_iter().collect();
+        ends_by_calls(&mut conn, &mut rows).await?;
+        rows.pop().map(TryInto::try_into).transpose()
     }
 
     /// Events, the newest first.
@@ -201,7 +233,8 @@ impl Store {
         if let Some(condition) = rare.or_else(|| status_condition(&search.status)) {
             query.plain(&condition);
         }
-        let rows = query.fetch::<EventRead>(&mut conn, &format!("{place} DESC"), page).await?;
+        let mut rows = query.fetch::<EventRead>(&mut conn, &format!("{place} DESC"), page).await?;
+        ends_by_calls(&mut conn, &mut rows).await?;
         page.cut("events", rows, |row| row.seq).try_map(TryInto::try_into)
     }
 
@@ -244,7 +277,8 @@ fn status_condition(wanted: &[EventStatus]) -> Option<String> {
     let finals: Vec<_> = finals.into_iter().filter(|s| has(*s)).map(|s| format!("'{}'", s.as_str())).collect();
     let mut ways = Vec::new();
     if has(EventStatus::Delivered) {
-        ways.push(format!("r.status IN ({})", finals.join(", ")));
+        let finals = finals.join(", ");
+        ways.push(format!("(r.status IN ({finals}) OR (r.status IS NULL AND NOT {}))", is_under_way!()));
     } else if !finals.is_empty() {
         let finals = finals.join(", ");
         ways.push(format!("e.seq IN (SELECT event_seq FROM results WHERE status <> 'delivered' AND status IN ({finals}))"));

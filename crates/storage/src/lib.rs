@@ -11,6 +11,7 @@ mod catalogue;
 mod conn;
 mod db;
 mod dead_letters;
+mod delivered;
 mod error;
 mod event_schemas;
 mod events;
@@ -40,7 +41,7 @@ mod tallies;
 mod vault;
 
 pub use append::Appended;
-pub use audit::{Audit, Imbalance, StoredResults, audit};
+pub use audit::{Audit, Imbalance, StoredEnds, audit};
 pub use db::{Store, StoreSettings};
 pub use dead_letters::{DeadLetterSearch, DeliveryState, StoredDelivery};
 pub use error::{Result, StorageError};
@@ -79,6 +80,7 @@ pub fn statements() -> Vec<Statement> {
         catalogue::STATEMENTS,
         db::STATEMENTS,
         dead_letters::STATEMENTS,
+        delivered::STATEMENTS,
         event_schemas::STATEMENTS,
         events::STATEMENTS,
         executions::STATEMENTS,

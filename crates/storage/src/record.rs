@@ -2,7 +2,7 @@
 
 mod columns;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use baton_domain::{EventId, EventStatus, Execution, GenerationNumber, HandlerId, ObjectId, PartitionId, Seq};
 use chrono::{DateTime, Utc};
@@ -112,8 +112,33 @@ macro_rules! holds {
 /// The dispatches that have ended ($5) and are there still.
 macro_rules! ending {
     () => {
-        "(SELECT value ->> 0 AS seq, value ->> 1 AS status, value ->> 2 AS generation, value ->> 3 AS finished_at FROM jsonb_each($5)) AS f
+        "(SELECT value ->> 0 AS seq, value ->> 1 AS status, value ->> 2 AS generation, value ->> 3 AS finished_at, value ->> 4 AS is_kept
+            FROM jsonb_each($5)) AS f
          CROSS JOIN dispatches d ON d.seq = f.seq"
+    };
+}
+
+/// On SQLite: the events that end with the dispatches that have ended, as long as those are there. Of several of one event the last one's
+/// status counts, and none where another stays. A dead letter makes an event failed; a dispatch that failed by dead letters which have all been
+/// replayed since did not fail it.
+macro_rules! ended_events {
+    () => {
+        concat!(
+            "(SELECT d.event_id, d.event_seq, d.events_id,
+                CASE
+                    WHEN (SELECT count(*) FILTER (WHERE v.replayed_at IS NULL) FROM deliveries v
+                        WHERE v.event_id = d.event_id AND v.state = 'dead') > 0 THEN 'failed'
+                    WHEN f.status = 'failed' AND (SELECT count(*) FROM deliveries v
+                        WHERE v.event_id = d.event_id AND v.state = 'dead') > 0 THEN 'delivered'
+                    ELSE f.status
+                END AS status,
+                f.generation, f.finished_at, f.is_kept
+            FROM ", ending!(), " WHERE ", holds!(), "
+                AND (SELECT count(*) FROM dispatches o WHERE o.event_id = d.event_id AND o.seq <> o.event_seq AND o.seq <> d.seq
+                    AND (o.seq > d.seq OR o.seq NOT IN (SELECT value ->> 0 FROM jsonb_each($5)))) = 0
+                AND (d.seq = d.event_seq OR (SELECT count(*) FROM dispatches o WHERE o.seq = d.event_seq
+                    AND o.seq NOT IN (SELECT value ->> 0 FROM jsonb_each($5))) = 0))"
+        )
     };
 }
 
@@ -121,9 +146,7 @@ macro_rules! ending {
 /// threads, with the one lock for writing held. Nothing is written where the dispatcher does not hold what it writes about; the answer says
 /// whether it does. $3 is its shard of the tallies, $6 whether one of the dispatches has failed.
 ///
-/// The final states come first, while the dispatches are still there: of several of one event the last one's status counts, and none where
-/// another stays. A dead letter makes an event failed; a dispatch that failed by dead letters which have all been replayed since did not fail
-/// it. What is counted are the results of events whose dispatch is there: nobody but the statement before can have stored them.
+/// The final states come first, while the dispatches are still there: what is there has not been recorded before.
 macro_rules! record_rows {
     () => {
         concat!(
@@ -134,26 +157,11 @@ macro_rules! record_rows {
             FROM jsonb_each($4) WHERE ", holds!(), "
             ON CONFLICT (id) DO NOTHING;
             INSERT INTO results (event_id, event_seq, status, generation, finished_at)
-            SELECT d.event_id, d.event_seq,
-                CASE
-                    WHEN (SELECT count(*) FILTER (WHERE v.replayed_at IS NULL) FROM deliveries v
-                        WHERE v.event_id = d.event_id AND v.state = 'dead') > 0 THEN 'failed'
-                    WHEN f.status = 'failed' AND (SELECT count(*) FROM deliveries v
-                        WHERE v.event_id = d.event_id AND v.state = 'dead') > 0 THEN 'delivered'
-                    ELSE f.status
-                END,
-                f.generation, f.finished_at
-            FROM ", ending!(), " WHERE ", holds!(), "
-                AND (SELECT count(*) FROM dispatches o WHERE o.event_id = d.event_id AND o.seq <> o.event_seq AND o.seq <> d.seq
-                    AND (o.seq > d.seq OR o.seq NOT IN (SELECT value ->> 0 FROM jsonb_each($5)))) = 0
-                AND (d.seq = d.event_seq OR (SELECT count(*) FROM dispatches o WHERE o.seq = d.event_seq
-                    AND o.seq NOT IN (SELECT value ->> 0 FROM jsonb_each($5))) = 0)
-            ON CONFLICT (event_id) DO NOTHING;
+            SELECT event_id, event_seq, status, generation, finished_at FROM ", ended_events!(), "
+            WHERE is_kept OR status <> 'delivered';
             INSERT INTO tallies (events_id, shard, published, delivered, failed, unmatched)
             SELECT events_id, $3, 0, sum(status = 'delivered'), sum(status = 'failed'), sum(status = 'unmatched')
-            FROM (SELECT DISTINCT d.events_id, d.event_id, r.status
-                FROM ", ending!(), " CROSS JOIN results r ON r.event_id = d.event_id)
-            GROUP BY events_id
+            FROM ", ended_events!(), " WHERE true GROUP BY events_id
             ON CONFLICT (events_id, shard) DO UPDATE SET
                 delivered = tallies.delivered + excluded.delivered, failed = tallies.failed + excluded.failed,
                 unmatched = tallies.unmatched + excluded.unmatched;
@@ -193,9 +201,9 @@ statements! {
     };
     /// All that follows from calls and needs nothing before it, in one round trip; on PostgreSQL a function of the schema. Answers whether
     /// the dispatcher holds what it writes about; nothing is written where it does not.
-    RECORD_RESULTS = {
+    RECORD_BATCH = {
         postgres: "
-            SELECT record_results($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            SELECT record_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         sqlite: concat!("BEGIN IMMEDIATE; ", record_rows!(), "; COMMIT"),
     };
     /// The same within a transaction.
@@ -236,8 +244,9 @@ statements! {
 impl Store {
     /// Writes a batch of results, all or nothing. Repeating one whose answer was lost changes nothing.
     ///
-    /// The final state of an event is written when none of its dispatches is left: `Failed` when it has a dead letter, otherwise the
-    /// status of the dispatch that ended last.
+    /// An event ends when none of its dispatches is left: as `Failed` when it has a dead letter, otherwise with the status of the dispatch that
+    /// ended last. A row of results says so, but for an event that was delivered by calls of this very record, under one generation: they say
+    /// it.
     ///
     /// # Errors
     /// `Fenced` when `dispatcher` has been fenced or removed, or does not own one of the partitions: nothing is written then.
@@ -257,7 +266,7 @@ impl Store {
         let only_results = record.retries.is_empty() && record.settled.is_empty() && record.started.is_empty();
         let results = results(dispatcher, record, repeated, conn.is_sqlite())?;
         if only_results {
-            let held: Vec<(bool,)> = conn.fetch_all(RECORD_RESULTS, results).await?;
+            let held: Vec<(bool,)> = conn.fetch_all(RECORD_BATCH, results).await?;
             return if held == [(true,)] { Ok(()) } else { Err(StorageError::Fenced) };
         }
         let mut tx = conn.begin().await?;
@@ -274,13 +283,13 @@ impl Store {
             let (seqs, generations): (Vec<_>, Vec<_>) = record.started.iter().map(|(seq, number)| (seq.0, number.0)).unzip();
             tx.execute(START, values![vec![Column::ints(seqs), Column::ints(generations)]]).await?;
         }
-        let text = if tx.is_sqlite() { RECORD_ROWS } else { RECORD_RESULTS };
+        let text = if tx.is_sqlite() { RECORD_ROWS } else { RECORD_BATCH };
         let _: Vec<(bool,)> = tx.fetch_all(text, results).await?;
         tx.commit().await
     }
 }
 
-/// The values of [`RECORD_RESULTS`] and [`RECORD_ROWS`].
+/// The values of [`RECORD_BATCH`] and [`RECORD_ROWS`].
 fn results(dispatcher: Uuid, record: &Record, repeated: bool, is_sqlite: bool) -> Result<Vec<Value<'_>>> {
     let finished: BTreeMap<_, _> = record.finished.iter().map(|f| (f.seq.0, f)).collect();
     let each = || finished.values();
@@ -289,15 +298,27 @@ fn results(dispatcher: Uuid, record: &Record, repeated: bool, is_sqlite: bool) -
     let statuses = Column::texts(each().map(|f| f.status.as_str()));
     let generations = Column::ints(each().map(|f| f.generation.map(|number| number.0)));
     let instants = Column::instants(each().map(|f| f.finished_at));
+    let told = told_by_calls(record);
+    let kept = Column::bools(each().map(|f| !told.contains(&f.seq)));
     if is_sqlite {
         let has_failed = each().any(|f| f.status == EventStatus::Failed);
-        let finished = vec![seqs, statuses, generations, instants];
+        let finished = vec![seqs, statuses, generations, instants, kept];
         return Ok(values![dispatcher, partitions, shard, execution_columns(&record.executions)?, finished, has_failed]);
     }
     let ids = Column::uuids(each().map(|f| f.event_id.0));
     let types = Column::texts(each().map(|f| f.events_id.as_str()));
-    let finished = vec![seqs, ids, types, statuses, generations, instants];
+    let finished = vec![seqs, ids, types, statuses, generations, instants, kept];
     Ok(values![dispatcher, partitions, shard, repeated, recorded_calls(&record.executions)?, finished])
+}
+
+/// The ended dispatches of which the calls of this record say all that a row of results would.
+fn told_by_calls(record: &Record) -> HashSet<Seq> {
+    let delivered = record.finished.iter().filter(|f| f.status == EventStatus::Delivered);
+    let generations: HashMap<_, _> = delivered.map(|f| (f.seq, f.generation)).collect();
+    let of_another = |x: &&Execution| generations.get(&x.seq).is_some_and(|generation| *generation != Some(x.generation));
+    let other: HashSet<_> = record.executions.iter().filter(of_another).map(|x| x.seq).collect();
+    let called = record.executions.iter().map(|x| x.seq);
+    called.filter(|seq| generations.contains_key(seq) && !other.contains(seq)).collect()
 }
 
 /// Whether the dispatcher may write about these partitions.

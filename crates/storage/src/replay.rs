@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use baton_domain::{EventId, GenerationNumber, HandlerId, PartitionId, Seq};
+use baton_domain::{EventId, EventStatus, GenerationNumber, HandlerId, PartitionId, Seq};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use crate::append::{ADVANCE, LOCK_POSITION};
 use crate::conn::Tx;
 use crate::dead_letters::{DeadLetterSearch, DeliveryRead};
 use crate::error::{Result, StorageError};
-use crate::events::StoredEvent;
+use crate::events::{StoredEvent, is_under_way};
 use crate::sql::{Column, statements, values};
 use crate::tallies::{APPEND_SHARD, Counts};
 
@@ -66,6 +66,14 @@ statements! {
         sqlite: "SELECT number FROM generations WHERE number = $1",
     };
     PIN = "UPDATE dispatches SET generation = $1 WHERE seq = $2";
+    /// Of these events those that have ended. The caller has locked what is under way of them.
+    ENDED = {
+        postgres: concat!("SELECT e.id FROM events e WHERE e.seq = ANY($1) AND NOT ", is_under_way!()),
+        sqlite: concat!(
+            "SELECT e.id FROM json_each($1) AS j CROSS JOIN events e ON e.seq = j.value WHERE NOT ", is_under_way!()
+        ),
+    };
+    /// Takes the results of events that ended otherwise than by being delivered in one go.
     REOPEN = {
         postgres: "DELETE FROM results WHERE event_id = ANY($1) RETURNING event_id, status",
         sqlite: "DELETE FROM results WHERE event_id IN (SELECT unhex(value) FROM json_each($1)) RETURNING event_id, status",
@@ -221,9 +229,12 @@ pub(crate) async fn dispatch_again(tx: &mut Tx<'_>, again: &[(i64, Option<i64>)]
     let events: Vec<Replayable> = tx.fetch_all(REPLAYABLE, values![Column::ints(places)]).await?;
     let events: HashMap<_, _> = events.into_iter().map(|event| (event.seq, event)).collect();
     let types: HashMap<_, _> = events.values().map(|event| (event.id, event.events_id.as_str())).collect();
+    let ended: Vec<(Uuid,)> = tx.fetch_all(ENDED, values![Column::ints(events.keys().copied())]).await?;
     let reopened: Vec<(Uuid, String)> = tx.fetch_all(REOPEN, values![Column::uuids(types.keys().copied())]).await?;
+    let reopened: HashMap<_, _> = reopened.into_iter().collect();
     let mut counts = Counts::default();
-    for (id, status) in &reopened {
+    for (id,) in &ended {
+        let status = reopened.get(id).map_or(EventStatus::Delivered.as_str(), String::as_str);
         counts.add(types.get(id).copied().unwrap_or_default(), status, -1);
     }
     counts.write(tx, APPEND_SHARD).await?;

@@ -211,7 +211,7 @@ fn behind<T>(rows: &[T], full: usize, at: impl Fn(&T) -> At) -> Option<Place> {
 }
 
 /// For a transaction of a sweep, before everything else.
-async fn lightly(tx: &mut Tx<'_>) -> Result<()> {
+pub(crate) async fn lightly(tx: &mut Tx<'_>) -> Result<()> {
     if !tx.is_sqlite() {
         let _: Vec<(String,)> = tx.fetch_all(LIGHTLY, vec![]).await?;
     }

@@ -113,6 +113,7 @@ pub(crate) enum Column<'a> {
     Texts(Vec<Option<Cow<'a, str>>>),
     Uuids(Vec<Option<Uuid>>),
     Instants(Vec<Option<DateTime<Utc>>>),
+    Bools(Vec<bool>),
 }
 
 /// The values of a statement, each into its [`Value`].
@@ -175,6 +176,11 @@ impl<'a> Column<'a> {
         Self::Instants(values.into_iter().map(|v| v.into().map(stored)).collect())
     }
 
+    /// Truths.
+    pub(crate) fn bools(values: impl IntoIterator<Item = bool>) -> Self {
+        Self::Bools(values.into_iter().collect())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -185,6 +191,7 @@ impl<'a> Column<'a> {
             Self::Texts(v) => v.len(),
             Self::Uuids(v) => v.len(),
             Self::Instants(v) => v.len(),
+            Self::Bools(v) => v.len(),
         }
     }
 
@@ -207,6 +214,10 @@ impl<'a> Column<'a> {
                 Some(Some(instant)) => write!(out, "\"{}\"", text(*instant)),
                 _ => out.write_str("null"),
             },
+            Self::Bools(v) => match v.get(row) {
+                Some(truth) => write!(out, "{truth}"),
+                None => out.write_str("null"),
+            },
         };
     }
 
@@ -216,6 +227,7 @@ impl<'a> Column<'a> {
             Self::Texts(v) => arguments.add(v),
             Self::Uuids(v) => arguments.add(v),
             Self::Instants(v) => arguments.add(v),
+            Self::Bools(v) => arguments.add(v),
         }
     }
 }
@@ -342,11 +354,12 @@ mod tests {
             Column::optional_texts([Some("a\"\n\u{0}é"), None]),
             Column::uuids([id, Uuid::nil()]),
             Column::instants([Some(DateTime::UNIX_EPOCH), None]),
+            Column::bools([true, false]),
         ]);
         let parsed: serde_json::Value = serde_json::from_str(&rows).unwrap();
         let expected = serde_json::json!([
-            [1, "a\"\n\u{0}é", "000000000000000000000000000000ab", "1970-01-01T00:00:00+00:00"],
-            [null, null, "00000000000000000000000000000000", null]
+            [1, "a\"\n\u{0}é", "000000000000000000000000000000ab", "1970-01-01T00:00:00+00:00", true],
+            [null, null, "00000000000000000000000000000000", null, false]
         ]);
         assert_eq!(parsed, expected);
         assert_eq!(json_list(&Column::ints(Vec::<i64>::new())), "[]");

@@ -22,7 +22,7 @@ SELECT seq, event_id, events_id, object_id::text, object_id::text, 'client/' || 
 FROM made;
 
 INSERT INTO results (event_id, event_seq, status, generation, finished_at)
-SELECT event_id, seq, CASE WHEN failed THEN 'failed' ELSE 'delivered' END, :generation, at + interval '5 milliseconds' FROM made;
+SELECT event_id, seq, 'failed', :generation, at + interval '5 milliseconds' FROM made WHERE failed;
 
 INSERT INTO executions (id, event_id, seq, events_id, object_id, handler_id, handler_name, priority, generation, attempt, status,
                         started_at, duration_ms, error, response)

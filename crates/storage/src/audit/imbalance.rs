@@ -38,18 +38,18 @@ pub enum Imbalance {
         /// Ended, as counted.
         counted: i64,
     },
-    /// Events without a dispatch that have no result either.
+    /// Events without a dispatch that have no result and no execution either.
     #[error("{0} events are stored that have neither ended nor are under way")]
     Lost(i64),
     /// Results whose events are not stored.
     #[error("{0} results are stored without their events")]
     Stray(i64),
-    /// More results of a status than can be.
-    #[error("{stored} results say {status}, but only {counted} were counted")]
-    ResultsNotCounted {
+    /// More events that ended with a status than can be.
+    #[error("{stored} that are stored ended as {status}, but only {counted} were counted")]
+    EndsNotCounted {
         /// The status.
         status: &'static str,
-        /// Rows of results.
+        /// Stored events.
         stored: i64,
         /// As counted.
         counted: i64,
@@ -90,21 +90,20 @@ impl Audit {
 
     fn of_all(&self) -> Vec<Imbalance> {
         let mut found = Vec::new();
-        let (total, results) = (self.total(), &self.results);
-        let ended = self.stored.values().sum::<i64>() - total.under_way();
-        let with_result = results.delivered + results.failed + results.unmatched;
-        match ended - with_result {
-            0 => {}
-            lost @ 1.. => found.push(Imbalance::Lost(lost)),
-            stray => found.push(Imbalance::Stray(-stray)),
+        let (total, ended) = (self.total(), &self.ended);
+        if self.without_trace > 0 {
+            found.push(Imbalance::Lost(self.without_trace));
+        }
+        if self.strays > 0 {
+            found.push(Imbalance::Stray(self.strays));
         }
         for (status, stored, counted) in [
-            ("delivered", results.delivered, total.delivered),
-            ("failed", results.failed, total.failed),
-            ("unmatched", results.unmatched, total.unmatched),
+            ("delivered", ended.delivered, total.delivered),
+            ("failed", ended.failed, total.failed),
+            ("unmatched", ended.unmatched, total.unmatched),
         ] {
             if stored > counted {
-                found.push(Imbalance::ResultsNotCounted { status, stored, counted });
+                found.push(Imbalance::EndsNotCounted { status, stored, counted });
             }
         }
         found
@@ -155,7 +154,7 @@ fn of_type(row: &StatRow, stored: i64) -> Vec<Imbalance> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::StoredResults;
+    use crate::audit::StoredEnds;
 
     /// Ten published: five delivered, two failed, one unmatched, one pending, one retrying; three of the delivered were removed since.
     fn sound() -> Audit {
@@ -171,7 +170,9 @@ mod tests {
         Audit {
             balance: vec![row("a", [6, 3, 1, 0, 1, 1]), row("b", [4, 2, 1, 1, 0, 0])],
             stored: BTreeMap::from([("a".into(), 4), ("b".into(), 3)]),
-            results: StoredResults { delivered: 2, failed: 2, unmatched: 1 },
+            ended: StoredEnds { delivered: 2, failed: 2, unmatched: 1 },
+            without_trace: 0,
+            strays: 0,
             oldest_pending: None,
         }
     }
@@ -189,33 +190,35 @@ mod tests {
         assert_eq!(Audit::default().imbalances(), []);
         let nothing_kept = |audit: &mut Audit| {
             audit.stored = BTreeMap::from([("a".into(), 2)]);
-            audit.results = StoredResults::default();
+            audit.ended = StoredEnds::default();
         };
         assert_eq!(after(nothing_kept), []);
     }
 
     #[test]
     fn each_way_to_be_wrong_is_found() {
-        use Imbalance::{Difference, Lost, NotCounted, NotStored, ResultsNotCounted, Stray};
+        use Imbalance::{Difference, EndsNotCounted, Lost, NotCounted, NotStored, Stray};
         let a = || "a".to_owned();
-        // A dispatch that went without a result.
-        assert_eq!(after(|x| x.balance[0].pending = 0), [Difference { events_id: a(), published: 6, known: 5 }, Lost(1)]);
+        let difference = |published, known| Difference { events_id: a(), published, known };
+        let too_many = |status, stored, counted| EndsNotCounted { status, stored, counted };
+        // A dispatch that went without a trace.
+        let went = |x: &mut Audit| (x.balance[0].pending, x.without_trace) = (0, 1);
+        assert_eq!(after(went), [difference(6, 5), Lost(1)]);
         // A counter that is one too low, and one too high.
-        let low = |x: &mut Audit| x.balance[0].delivered -= 1;
-        assert_eq!(after(low), [Difference { events_id: a(), published: 6, known: 5 }]);
-        let high = |x: &mut Audit| x.balance[0].published += 1;
-        assert_eq!(after(high), [Difference { events_id: a(), published: 7, known: 6 }]);
-        // A result that went, and one that came from nowhere.
-        assert_eq!(after(|x| x.results.failed -= 1), [Lost(1)]);
-        let more = [Stray(1), ResultsNotCounted { status: "failed", stored: 3, counted: 2 }];
-        assert_eq!(after(|x| x.results.failed += 1), more);
+        assert_eq!(after(|x| x.balance[0].delivered -= 1), [difference(6, 5)]);
+        assert_eq!(after(|x| x.balance[0].published += 1), [difference(7, 6)]);
+        // A result that came from nowhere, for an event that is stored and for one that is not.
+        assert_eq!(after(|x| x.ended.failed += 1), [too_many("failed", 3, 2)]);
+        assert_eq!(after(|x| x.strays = 1), [Stray(1)]);
+        // A result that went: the event now looks like one that was delivered.
+        assert_eq!(after(|x| x.ended = StoredEnds { delivered: 6, ..x.ended }), [too_many("delivered", 6, 5)]);
         // Events that went, while they were under way, and events that came from nowhere.
         let gone = |x: &mut Audit| *x.stored.get_mut("a").unwrap() = 1;
-        assert_eq!(after(gone), [NotStored { events_id: a(), under_way: 2, stored: 1 }, Stray(3)]);
+        assert_eq!(after(gone), [NotStored { events_id: a(), under_way: 2, stored: 1 }]);
         let new = |x: &mut Audit| *x.stored.get_mut("a").unwrap() = 7;
-        assert_eq!(after(new), [NotCounted { events_id: a(), stored: 5, counted: 4 }, Lost(3)]);
+        assert_eq!(after(new), [NotCounted { events_id: a(), stored: 5, counted: 4 }]);
         let unknown = |x: &mut Audit| assert_eq!(x.stored.insert("c".into(), 1), None);
-        assert_eq!(after(unknown), [NotCounted { events_id: "c".into(), stored: 1, counted: 0 }, Lost(1)]);
+        assert_eq!(after(unknown), [NotCounted { events_id: "c".into(), stored: 1, counted: 0 }]);
         // Errors that would make up for each other in the sum.
         let swapped = |x: &mut Audit| (x.balance[0].published, x.balance[1].published) = (5, 5);
         assert_eq!(after(swapped).len(), 2);

@@ -8,30 +8,32 @@ use crate::Store;
 use crate::append::LOCK_POSITION;
 use crate::by_time::first_id_of;
 use crate::conn::Tx;
+use crate::delivered::write_down;
 use crate::error::Result;
+use crate::events::is_under_way;
 use crate::sql::{Column, statements, values};
 
 /// How many events a batch looks at: of each go its row, its result and its idempotency key.
 const PAGE: usize = BATCH_ROWS / 3;
 
-/// Whether the event of a result may go: it ended before the first instant, no dispatch of it is left, it has no delivery but letters that
-/// died before that instant, and its idempotency key is not from later than the second. Counted, since that is planned by index whatever
-/// the planner believes about the tables. An event that ended before a key is forgotten cannot have a key that is remembered.
+/// Whether an event may go: no dispatch of it is left, something says how it ended, that was before the first instant, it has no delivery but letters that died before that
+/// instant, and its idempotency key is not from later than the second. Counted, since that is planned by index whatever the planner believes
+/// about the tables. An event that ended before a key is forgotten cannot have a key that is remembered.
 macro_rules! is_old {
     ($before:literal, $keys_since:literal) => {
         concat!(
-            "r.finished_at < ",
-            $before,
-            " AND (SELECT count(*) FROM dispatches d WHERE d.seq = r.event_seq) = 0
-              AND (SELECT count(*) FROM dispatches d WHERE d.event_id = r.event_id AND d.seq <> d.event_seq) = 0
-              AND (SELECT count(*) FROM deliveries v WHERE v.event_id = r.event_id AND (v.state || '' <> 'dead' OR v.updated_at >= ",
+            "NOT ", is_under_way!(), "
+              AND ((SELECT count(*) FROM results r WHERE r.event_id = e.id) > 0
+                OR (SELECT count(*) FROM executions x WHERE x.event_id = e.id) > 0)
+              AND (SELECT count(*) FROM results r WHERE r.event_id = e.id AND r.finished_at >= ", $before, ") = 0
+              AND (SELECT count(*) FROM executions x WHERE x.event_id = e.id AND x.started_at >= ", $before, ") = 0
+              AND (SELECT count(*) FROM deliveries v WHERE v.event_id = e.id AND (v.state || '' <> 'dead' OR v.updated_at >= ",
             $before,
             ")) = 0 AND (",
             $before,
             " <= ",
             $keys_since,
-            " OR (SELECT count(*) FROM events e JOIN idempotency_keys k ON k.key = e.idempotency_key AND k.event_id = e.id
-                  WHERE e.seq = r.event_seq AND k.created_at > ",
+            " OR (SELECT count(*) FROM idempotency_keys k WHERE k.key = e.idempotency_key AND k.event_id = e.id AND k.created_at > ",
             $keys_since,
             ") = 0)"
         )
@@ -39,18 +41,21 @@ macro_rules! is_old {
 }
 
 statements! {
-    /// The next events that have ended, and whether they may go.
-    ENDED_EVENTS = { both: concat!(
-        "SELECT r.event_id, r.event_seq, CAST(CASE WHEN ", is_old!("$1", "$2"), " THEN 1 ELSE 0 END AS bigint) AS old
-         FROM results r WHERE r.event_id > $3 AND r.event_id < $4 ORDER BY r.event_id LIMIT 333"
+    /// The next events, and whether they may go.
+    OLD_EVENTS = { both: concat!(
+        "SELECT e.id, e.seq, CAST(CASE WHEN ", is_old!("$1", "$2"), " THEN 1 ELSE 0 END AS bigint) AS old
+         FROM events e WHERE e.id > $3 AND e.id < $4 ORDER BY e.id LIMIT 333"
     ) };
-    /// Those of the events that still may go: who sends one on its way again takes its result, and puts in a later one when it ends.
+    /// Those of the events that still may go: one may have been sent on its way again, and may have ended since.
     STILL_OLD = {
-        postgres: "
-            SELECT event_id, event_seq, CAST(1 AS bigint) AS old FROM results WHERE event_id = ANY($2) AND finished_at < $1",
-        sqlite: "
-            SELECT r.event_id, r.event_seq, CAST(1 AS bigint) AS old
-            FROM json_each($2) AS j CROSS JOIN results r ON r.event_id = unhex(j.value) WHERE r.finished_at < $1",
+        postgres: concat!(
+            "SELECT e.id, e.seq, CAST(1 AS bigint) AS old FROM unnest($3::uuid[]) AS o (id)
+             CROSS JOIN LATERAL (SELECT * FROM events WHERE id = o.id OFFSET 0) AS e WHERE ", is_old!("$1", "$2")
+        ),
+        sqlite: concat!(
+            "SELECT e.id, e.seq, CAST(1 AS bigint) AS old
+             FROM json_each($3) AS j CROSS JOIN events e ON e.id = unhex(j.value) WHERE ", is_old!("$1", "$2")
+        ),
     };
     EXECUTIONS_OF = {
         postgres: "
@@ -98,9 +103,9 @@ statements! {
 }
 
 #[derive(sqlx::FromRow)]
-struct Ended {
-    event_id: Uuid,
-    event_seq: i64,
+struct Looked {
+    id: Uuid,
+    seq: i64,
     old: i64,
 }
 
@@ -108,15 +113,15 @@ struct Ended {
 pub(super) async fn events(store: &Store, ages: Ages, place: Place) -> Result<Swept> {
     let (before, bound) = (ages.before, first_id_of(ages.before));
     let mut reader = store.reader().await?;
-    let page: Vec<Ended> = reader.fetch_all(ENDED_EVENTS, values![before, ages.keys_since, place.id(), bound]).await?;
-    let old = || Column::uuids(page.iter().filter(|event| event.old == 1).map(|event| event.event_id));
-    let next = behind(&page, PAGE, |event| At::Id(event.event_id));
+    let page: Vec<Looked> = reader.fetch_all(OLD_EVENTS, values![before, ages.keys_since, place.id(), bound]).await?;
+    let old = || Column::uuids(page.iter().filter(|event| event.old == 1).map(|event| event.id));
+    let next = behind(&page, PAGE, |event| At::Id(event.id));
     if page.iter().all(|event| event.old != 1) {
         return Ok(Swept { removed: Removed::default(), next });
     }
     let executions: Vec<(Uuid,)> = look(store, EXECUTIONS_OF, values![old()]).await?;
     if !executions.is_empty() {
-        let executions = forget_executions(store, executions.into_iter().map(|(id,)| id)).await?;
+        let executions = forget_executions(store, executions.into_iter().map(|(id,)| id).collect()).await?;
         return Ok(Swept { removed: Removed { executions, ..Removed::default() }, next: Some(place) });
     }
     let mut conn = store.writer().await?;
@@ -124,7 +129,7 @@ pub(super) async fn events(store: &Store, ages: Ages, place: Place) -> Result<Sw
     lightly(&mut tx).await?;
     // Who sends an event on its way again holds this lock from before its look at the event to the commit.
     let _: Option<(i64,)> = tx.fetch_optional(LOCK_POSITION, vec![]).await?;
-    let page: Vec<Ended> = tx.fetch_all(STILL_OLD, values![before, old()]).await?;
+    let page: Vec<Looked> = tx.fetch_all(STILL_OLD, values![before, ages.keys_since, old()]).await?;
     let dead_letters = forget_dead_letters(&mut tx, &page).await?;
     if dead_letters > 0 {
         tx.commit().await?;
@@ -135,8 +140,9 @@ pub(super) async fn events(store: &Store, ages: Ages, place: Place) -> Result<Sw
     Ok(Swept { removed, next })
 }
 
-/// Removes executions in a transaction of their own.
-pub(super) async fn forget_executions(store: &Store, ids: impl IntoIterator<Item = Uuid>) -> Result<u64> {
+/// Removes executions in a transaction of their own, after what they alone say of their events is written down.
+pub(super) async fn forget_executions(store: &Store, ids: Vec<Uuid>) -> Result<u64> {
+    write_down(store, &ids).await?;
     let mut conn = store.writer().await?;
     let mut tx = conn.begin().await?;
     lightly(&mut tx).await?;
@@ -145,8 +151,8 @@ pub(super) async fn forget_executions(store: &Store, ids: impl IntoIterator<Item
     Ok(removed)
 }
 
-async fn forget_dead_letters(tx: &mut Tx<'_>, events: &[Ended]) -> Result<u64> {
-    let of = Column::uuids(events.iter().map(|event| event.event_id));
+async fn forget_dead_letters(tx: &mut Tx<'_>, events: &[Looked]) -> Result<u64> {
+    let of = Column::uuids(events.iter().map(|event| event.id));
     let letters: Vec<(i64, i64)> = tx.fetch_all(DEAD_LETTERS_OF, values![of]).await?;
     if letters.is_empty() {
         return Ok(0);
@@ -155,10 +161,10 @@ async fn forget_dead_letters(tx: &mut Tx<'_>, events: &[Ended]) -> Result<u64> {
     tx.execute(FORGET_DEAD_LETTERS, values![vec![Column::ints(seqs), Column::ints(handlers)]]).await
 }
 
-async fn forget(tx: &mut Tx<'_>, events: &[Ended]) -> Result<Removed> {
-    let seqs = || Column::ints(events.iter().map(|event| event.event_seq));
+async fn forget(tx: &mut Tx<'_>, events: &[Looked]) -> Result<Removed> {
+    let seqs = || Column::ints(events.iter().map(|event| event.seq));
     let idempotency_keys = forget_keys(tx, seqs(), DateTime::<Utc>::MAX_UTC).await?;
-    tx.execute(FORGET_RESULTS, values![Column::uuids(events.iter().map(|event| event.event_id))]).await?;
+    tx.execute(FORGET_RESULTS, values![Column::uuids(events.iter().map(|event| event.id))]).await?;
     let events = tx.execute(FORGET_EVENTS, values![seqs()]).await?;
     Ok(Removed { events, idempotency_keys, ..Removed::default() })
 }

@@ -30,6 +30,7 @@ statements! {
         ORDER BY g.number LIMIT 20";
     FIRST_PLACE_SINCE = "SELECT seq FROM events WHERE id >= $1 ORDER BY id LIMIT 1";
     NAMED_BY_RESULTS = "SELECT generation FROM results WHERE event_id < $1 ORDER BY event_id LIMIT 1001";
+    NAMED_BY_EXECUTIONS = "SELECT generation FROM executions WHERE event_id < $1 ORDER BY event_id LIMIT 1001";
     NAMED_BY_DELIVERIES = "SELECT generation FROM deliveries WHERE event_id < $1 ORDER BY event_id LIMIT 1001";
     NAMED_BY_DISPATCHES = "SELECT generation FROM dispatches WHERE seq < $1 ORDER BY seq LIMIT 1001";
     /// A replay of an event as it was is new, but its event is from the days of the generation.
@@ -85,8 +86,12 @@ async fn named(store: &Store, superseded_at: DateTime<Utc>) -> Result<Option<BTr
     let first: Uuid = first_id_of(superseded_at + SLACK);
     let place: Vec<(i64,)> = look(store, FIRST_PLACE_SINCE, values![first]).await?;
     let place = place.first().map_or(i64::MAX, |(seq,)| *seq);
-    let naming: [(Statement, Value<'_>); 3] =
-        [(NAMED_BY_RESULTS, first.into()), (NAMED_BY_DELIVERIES, first.into()), (NAMED_BY_DISPATCHES, place.into())];
+    let naming: [(Statement, Value<'_>); 4] = [
+        (NAMED_BY_RESULTS, first.into()),
+        (NAMED_BY_EXECUTIONS, first.into()),
+        (NAMED_BY_DELIVERIES, first.into()),
+        (NAMED_BY_DISPATCHES, place.into()),
+    ];
     let mut named = BTreeSet::new();
     for (statement, before) in naming {
         let rows: Vec<(Option<i64>,)> = look(store, statement, vec![before]).await?;

@@ -12,12 +12,12 @@ use crate::error::Result;
 use crate::sql::{Column, statements, values};
 
 statements! {
-    /// The next executions, and whether they may go: their event has ended, or is gone itself.
+    /// The next executions, and whether they may go: their event is not under way any more, or is gone itself.
     OLDEST_EXECUTIONS = "
-        SELECT x.id, CAST(CASE WHEN x.started_at < $1 AND (
-            (SELECT count(*) FROM results r WHERE r.event_id = x.event_id) > 0
-            OR (SELECT count(*) FROM events e WHERE e.id = x.event_id) = 0
-        ) THEN 1 ELSE 0 END AS bigint) AS old
+        SELECT x.id, CAST(CASE WHEN x.started_at < $1
+            AND (SELECT count(*) FROM dispatches d WHERE d.seq = (SELECT e.seq FROM events e WHERE e.id = x.event_id)) = 0
+            AND (SELECT count(*) FROM dispatches d WHERE d.event_id = x.event_id AND d.seq <> d.event_seq) = 0
+        THEN 1 ELSE 0 END AS bigint) AS old
         FROM executions x WHERE x.id > $2 AND x.id < $3 ORDER BY x.id LIMIT 1000";
     /// The next events, and whether they were published with an idempotency key. Keys are found by their events, which are in order
     /// anyway: an index of their own would cost every publication with a key a fifth of what remembering it costs.

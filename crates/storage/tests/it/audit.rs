@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use baton_domain::{EventStatus, NewEvent};
-use baton_storage::{DeliveryState, Imbalance, Place, Record, StorageError, StoredResults, Sweep, audit};
+use baton_storage::{DeliveryState, Imbalance, Place, Record, StorageError, StoredEnds, Sweep, audit};
 use baton_testkit::TestDatabase;
 use chrono::TimeDelta;
 
@@ -32,7 +32,7 @@ async fn it_shows_one_moment(f: Fixture) {
     let shown = audit(url).await.unwrap();
     assert_eq!(shown.balance, f.store.stats().await.unwrap());
     assert_eq!(shown.stored, [("clients.create".to_owned(), 6), ("clients.update".to_owned(), 1)].into());
-    assert_eq!(shown.results, StoredResults { delivered: 2, failed: 1, unmatched: 1 });
+    assert_eq!(shown.ended, StoredEnds { delivered: 2, failed: 1, unmatched: 1 });
     assert_eq!(shown.oldest_pending, Some(now()));
     let total = shown.total();
     assert_eq!((total.published, total.ended(), total.under_way(), total.difference()), (7, 4, 3, 0));

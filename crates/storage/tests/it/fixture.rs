@@ -220,6 +220,12 @@ pub(crate) fn ends(of: &[FedDispatch], status: EventStatus) -> Record {
     }
 }
 
+/// A record in which a handler takes each of them at once: nothing but these calls says how they ended.
+pub(crate) fn delivers(of: &[FedDispatch]) -> Record {
+    let executions = of.iter().map(|d| execution(d, 1, 1, CallStatus::Success)).collect();
+    Record { executions, ..ends(of, EventStatus::Delivered) }
+}
+
 /// A record in which handlers die and the dispatch fails.
 pub(crate) fn dies(of: &FedDispatch, handlers: &[i64]) -> Record {
     Record {

@@ -49,6 +49,8 @@ const OTHERS: &[(&str, &str, &str)] = &[
     ("LOCK_UNFINISHED", "bigint[], uuid[]", "{n}, {id}"),
     ("TAKE_DEAD", "bigint[], bigint[]", "{n}, {n}"),
     ("MARK_DEAD", "timestamptz, bigint[], bigint[]", "'2026-11-24T10:00:00Z', {n}, {n}"),
+    ("ENDED", "bigint[]", "{n}"),
+    ("CALLS_OF", "uuid[]", "{id}"),
     ("REOPEN", "uuid[]", "{id}"),
     ("NEXT_EVENT", "bigint", "100"),
     ("NEXT_OF_TYPE", "text, bigint, bigint, bigint", "'clients.create', 100, 60000, 500"),
@@ -121,11 +123,11 @@ async fn recording_reads_by_index(url: &str, belief: &str) {
     for round in 0..8 {
         let first = 20_001 + round * PLACES;
         let call = format!(
-            "SELECT record_results('{dispatcher}', (SELECT array_agg(p) FROM generate_series(0::bigint, 63) AS p), 1, {},
+            "SELECT record_batch('{dispatcher}', (SELECT array_agg(p) FROM generate_series(0::bigint, 63) AS p), 1, {},
                 array_agg(ROW(gen_random_uuid(), lpad(to_hex(n), 32, '0'), n, 'clients.create', '1', 1, 'h', 1, 1, 1, 'fail', now(), 1, 'x', NULL,
                     NULL)::recorded_call),
                 array_agg(n), array_agg(lpad(to_hex(n), 32, '0')::uuid), array_agg('clients.create'::text), array_agg('failed'::text),
-                array_agg(1::bigint), array_agg(now()))
+                array_agg(1::bigint), array_agg(now()), array_agg(true))
              FROM generate_series({first}::bigint, {}) AS n",
             round > 4,
             first + PLACES - 1

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use baton_domain::{CallStatus, EventStatus, GenerationNumber, HandlerId, Response};
-use baton_storage::{DeliveryState, Record};
+use baton_storage::{DeliveryState, EventSearch, Record, audit};
+use chrono::TimeDelta;
 
-use crate::fixture::{Fixture, after, delivery, dies, ends, execution, finished, now, on_both, page};
+use crate::fixture::{Fixture, after, count, delivers, delivery, dies, ends, execution, finished, now, on_both, page};
 
 on_both!(
     an_event_goes_its_way,
+    calls_alone_say_that_an_event_was_delivered,
     what_handlers_answered_is_kept,
     a_record_repeated_after_a_lost_answer_changes_nothing,
     a_repeated_record_does_not_bring_back_a_replayed_letter,
@@ -51,13 +53,52 @@ async fn an_event_goes_its_way(f: Fixture) {
     let stored = f.store.event(event).await.unwrap().unwrap();
     assert_eq!(
         (stored.status, stored.finished_at, stored.generation),
-        (EventStatus::Delivered, Some(after(1)), Some(GenerationNumber(3)))
+        (EventStatus::Delivered, Some(now() + TimeDelta::milliseconds(12)), Some(GenerationNumber(3))),
+        "as the last call says"
     );
     assert!(f.store.event_deliveries(event).await.unwrap().is_empty());
     assert!(f.unfinished().await.is_empty());
     assert_eq!(f.sums().await, [1, 1, 0, 0, 0, 0]);
     let attempts: Vec<_> = f.store.event_executions(event).await.unwrap().iter().map(|x| (x.attempt, x.status)).collect();
     assert_eq!(attempts, [(1, CallStatus::Fail), (2, CallStatus::Success)]);
+}
+
+async fn calls_alone_say_that_an_event_was_delivered(f: Fixture) {
+    let owner = f.owner().await;
+    let fed = f.dispatches(&[1, 2, 3, 4]).await;
+    f.store.record(owner, &delivers(&fed[..1])).await.unwrap();
+    // The second ended with a call of another generation, the third with none in this record.
+    let mut second = delivers(&fed[1..2]);
+    second.executions[0].generation = GenerationNumber(4);
+    f.store.record(owner, &second).await.unwrap();
+    f.store.record(owner, &ends(&fed[2..3], EventStatus::Delivered)).await.unwrap();
+    // Both kinds in one batch that goes the long way, since something of it has died.
+    let mut mixed = delivers(&fed[3..]);
+    let dead = f.dispatches(&[5]).await.remove(0);
+    let dies = dies(&dead, &[1]);
+    mixed.executions.extend(dies.executions);
+    mixed.retries = dies.retries;
+    mixed.finished.extend(dies.finished);
+    mixed.partitions.push(dead.partition);
+    f.store.record(owner, &mixed).await.unwrap();
+    f.store.record(owner, &mixed).await.unwrap();
+
+    assert_eq!(count(&f, "SELECT count(*) FROM results WHERE event_seq IN (2, 3, 5)").await, 3);
+    assert_eq!(count(&f, "SELECT count(*) FROM results").await, 3);
+    assert_eq!(f.sums().await, [5, 4, 1, 0, 0, 0]);
+    let ended = async |of: usize| {
+        let event = f.store.event(fed[of].event_id).await.unwrap().unwrap();
+        (event.status, event.finished_at, event.generation)
+    };
+    let by_calls = (EventStatus::Delivered, Some(now() + TimeDelta::milliseconds(12)), Some(GenerationNumber(3)));
+    let by_result = (EventStatus::Delivered, Some(after(1)), Some(GenerationNumber(3)));
+    assert_eq!([ended(0).await, ended(1).await, ended(2).await, ended(3).await], [by_calls, by_result, by_result, by_calls]);
+    // In a list as well.
+    let listed = f.store.search_events(&EventSearch::default(), &page(10)).await.unwrap().items;
+    let listed: Vec<_> = listed.iter().rev().map(|event| (event.status, event.finished_at, event.generation)).collect();
+    let failed = (EventStatus::Failed, Some(after(1)), Some(GenerationNumber(3)));
+    assert_eq!(listed, [by_calls, by_result, by_result, by_calls, failed]);
+    assert_eq!(audit(f.database.url()).await.unwrap().imbalances(), []);
 }
 
 async fn what_handlers_answered_is_kept(f: Fixture) {
@@ -162,5 +203,5 @@ async fn a_big_batch_is_written_whole(f: Fixture) {
     };
     f.store.record(owner, &record).await.unwrap();
     assert_eq!(f.sums().await, [1000, 1000, 0, 0, 0, 0]);
-    assert_eq!(crate::fixture::count(&f, "SELECT count(*) FROM executions").await, 1000);
+    assert_eq!(count(&f, "SELECT count(*) FROM executions").await, 1000);
 }

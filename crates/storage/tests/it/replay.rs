@@ -1,9 +1,9 @@
 //! Replays of events and dead letters.
 
 use baton_domain::{CallStatus, EventId, EventStatus, GenerationNumber, HandlerId, Seq};
-use baton_storage::{DeadLetterSearch, DeliveryState, FedDispatch, ProgressState, Record, StorageError};
+use baton_storage::{DeadLetterSearch, DeliveryState, FedDispatch, ProgressState, Record, StorageError, audit};
 
-use crate::fixture::{Fixture, after, delivery, dies, ends, execution, finished, on_both, page};
+use crate::fixture::{Fixture, after, delivers, delivery, dies, ends, execution, finished, on_both, page};
 
 on_both!(
     a_dead_letter_goes_to_its_handler_again,
@@ -13,6 +13,7 @@ on_both!(
     a_letter_replayed_while_its_event_is_under_way,
     a_replay_of_an_event_replaces_its_letters,
     an_event_ends_with_the_last_of_its_dispatches,
+    what_was_delivered_in_one_go_is_sent_again,
     two_replays_at_once_take_each_letter_once,
     a_replay_as_it_was_keeps_its_generation,
 );
@@ -173,6 +174,32 @@ async fn an_event_ends_with_the_last_of_its_dispatches(f: Fixture) {
     last.finished[1].status = EventStatus::Unmatched;
     f.store.record(owner, &last).await.unwrap();
     assert_eq!((f.status(fed.event_id).await, f.sums().await), (EventStatus::Unmatched, [1, 0, 0, 1, 0, 0]));
+}
+
+async fn what_was_delivered_in_one_go_is_sent_again(f: Fixture) {
+    let owner = f.owner().await;
+    let fed = f.dispatches(&[1, 2]).await;
+    f.store.record(owner, &delivers(&fed)).await.unwrap();
+    assert_eq!(f.sums().await, [2, 2, 0, 0, 0, 0]);
+    f.store.replay_event(fed[0].event_id, None, after(5)).await.unwrap();
+    assert_eq!((f.status(fed[0].event_id).await, f.sums().await), (EventStatus::Pending, [2, 1, 0, 0, 1, 0]));
+    // Once more while it is under way: it is one event all the same.
+    f.store.replay_event(fed[0].event_id, None, after(6)).await.unwrap();
+    assert_eq!(f.sums().await, [2, 1, 0, 0, 1, 0]);
+    let again = f.unfinished().await;
+    assert_eq!(again.len(), 2);
+    f.store.record(owner, &delivers(&again[..1])).await.unwrap();
+    assert_eq!((f.status(fed[0].event_id).await, f.sums().await), (EventStatus::Pending, [2, 1, 0, 0, 1, 0]));
+    f.store.record(owner, &delivers(&again[1..])).await.unwrap();
+    assert_eq!((f.status(fed[0].event_id).await, f.sums().await), (EventStatus::Delivered, [2, 2, 0, 0, 0, 0]));
+    // It fails the next time, and then is delivered again.
+    f.store.replay_event(fed[0].event_id, None, after(7)).await.unwrap();
+    f.store.record(owner, &dies(&f.unfinished().await[0], &[1])).await.unwrap();
+    assert_eq!((f.status(fed[0].event_id).await, f.sums().await), (EventStatus::Failed, [2, 1, 1, 0, 0, 0]));
+    f.store.replay_event(fed[0].event_id, None, after(8)).await.unwrap();
+    f.store.record(owner, &delivers(&f.unfinished().await)).await.unwrap();
+    assert_eq!((f.status(fed[0].event_id).await, f.sums().await), (EventStatus::Delivered, [2, 2, 0, 0, 0, 0]));
+    assert_eq!(audit(f.database.url()).await.unwrap().imbalances(), []);
 }
 
 async fn two_replays_at_once_take_each_letter_once(f: Fixture) {

@@ -7,17 +7,18 @@ mod races;
 use std::collections::BTreeSet;
 
 use baton_domain::{CallStatus, EventId, EventStatus, ExecutionId, GenerationNumber, NewEvent};
-use baton_storage::{BATCH_ROWS, DeliveryState, FedDispatch, Place, Record, Removed, Store, Sweep};
+use baton_storage::{BATCH_ROWS, DeliveryState, FedDispatch, Imbalance, Place, Record, Removed, Store, Sweep, audit};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
-use crate::fixture::{Fixture, after, count, delivery, dies, ends, event, execution, finished, keyed, now, on_both};
+use crate::fixture::{Fixture, after, count, delivers, delivery, dies, ends, event, execution, finished, keyed, now, on_both};
 
 on_both!(
     old_events_go_with_all_that_belongs_to_them,
     what_is_unfinished_stays_whatever_its_age,
     a_dead_letter_keeps_its_event_until_it_is_old_itself,
     executions_can_go_before_their_events,
+    what_executions_say_of_their_event_stays_when_they_go,
     batches_are_bounded_and_pass_over_what_stays,
     with_nothing_old_one_look_is_enough,
     idempotency_keys_are_forgotten_after_their_time,
@@ -92,7 +93,7 @@ async fn old_events_go_with_all_that_belongs_to_them(f: Fixture) {
     f.store.record(owner, &record).await.unwrap();
     let mut late = ends(&fed[1..2], EventStatus::Delivered);
     late.finished[0].finished_at = after(10 * DAY + 60);
-    late.executions = vec![called(&fed[1], CallStatus::Success, now())];
+    late.executions = vec![called(&fed[1], CallStatus::Success, after(10 * DAY + 60))];
     f.store.record(owner, &late).await.unwrap();
     f.store.record(owner, &dies(&fed[2], &[1, 2])).await.unwrap();
     f.store.record(owner, &ends(&fed[3..4], EventStatus::Unmatched)).await.unwrap();
@@ -103,7 +104,7 @@ async fn old_events_go_with_all_that_belongs_to_them(f: Fixture) {
     assert_eq!(removed, Removed { events: 3, executions: 4, dead_letters: 2, ..Removed::default() });
     assert_eq!(clients(&f).await, [2, 5].into());
     for (rows, left) in [
-        ("SELECT count(*) FROM results", 1),
+        ("SELECT count(*) FROM results", 0),
         ("SELECT count(*) FROM executions", 1),
         ("SELECT count(*) FROM deliveries", 0),
         ("SELECT count(*) FROM dispatches", 1),
@@ -180,6 +181,38 @@ async fn executions_can_go_before_their_events(f: Fixture) {
     assert_eq!(f.store.event_executions(fed[0].event_id).await.unwrap().len(), 1, "the one that is young enough");
     assert_eq!(f.store.event_executions(fed[1].event_id).await.unwrap().len(), 3, "all of the event that is under way");
     assert_eq!(f.status(fed[0].event_id).await, EventStatus::Delivered);
+}
+
+async fn what_executions_say_of_their_event_stays_when_they_go(f: Fixture) {
+    let owner = f.owner().await;
+    let fed = old(&f, 1..=4).await;
+    // Delivered in one go, one of them replayed since and not at its end; one failed.
+    let mut record = delivers(&fed[..3]);
+    record.executions = fed[..3].iter().map(|d| called(d, CallStatus::Success, now())).collect();
+    f.store.record(owner, &record).await.unwrap();
+    f.store.record(owner, &dies(&fed[3], &[1])).await.unwrap();
+    f.store.replay_event(fed[2].event_id, None, cleaning()).await.unwrap();
+    let ended = async |of: usize| {
+        let event = f.store.event(fed[of].event_id).await.unwrap().unwrap();
+        (event.status, event.finished_at, event.generation)
+    };
+    let before = [ended(0).await, ended(1).await, ended(2).await, ended(3).await];
+    let delivered = (EventStatus::Delivered, Some(now() + TimeDelta::milliseconds(12)), Some(GenerationNumber(3)));
+    assert_eq!((before[0], before[2].0), (delivered, EventStatus::Pending));
+    let sums = f.sums().await;
+
+    assert_eq!(sweep(&f, Sweep::Executions).await, Removed { executions: 3, ..Removed::default() });
+    assert_eq!([ended(0).await, ended(1).await, ended(2).await, ended(3).await], before);
+    assert_eq!((f.sums().await, count(&f, "SELECT count(*) FROM results").await), (sums, 3));
+    assert_eq!(audit(f.database.url()).await.unwrap().imbalances(), []);
+    // Sent on its way again it is no more delivered than any other.
+    f.store.replay_event(fed[0].event_id, None, cleaning()).await.unwrap();
+    assert_eq!((f.status(fed[0].event_id).await, count(&f, "SELECT count(*) FROM results").await), (EventStatus::Pending, 2));
+    // Events of which nothing says how they ended are for the audit to find, not for a sweep to hide.
+    assert_eq!(count(&f, "DELETE FROM results WHERE event_seq = 2 RETURNING event_seq").await, 2);
+    assert_eq!(sweep(&f, Sweep::Events).await, Removed { events: 1, dead_letters: 1, ..Removed::default() });
+    assert_eq!(clients(&f).await, [1, 2, 3].into());
+    assert_eq!(audit(f.database.url()).await.unwrap().imbalances(), [Imbalance::Lost(1)]);
 }
 
 async fn batches_are_bounded_and_pass_over_what_stays(f: Fixture) {

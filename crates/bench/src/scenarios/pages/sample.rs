@@ -28,7 +28,7 @@ impl Sample {
     pub(super) async fn of(baton: &Baton, browser: &mut Browser, handlers: usize) -> Result<Self> {
         let mut database = baton.database().await?;
         // A step further each time, so that all types and handlers take their turns.
-        let step = format!("(SELECT max(event_seq) / {IDS} FROM results)");
+        let step = format!("(SELECT max(seq) / {IDS} FROM events)");
         let spread = format!("(seq - seq / {step}) % {step} = 0 LIMIT {IDS}");
         let mut ids = async |of: &str, which: &str| -> Result<Vec<String>> {
             let ids = database.texts(&format!("SELECT id::text FROM {of} WHERE {which}")).await?;

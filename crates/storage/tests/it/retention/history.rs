@@ -1,6 +1,6 @@
 //! What an installation remembers of itself: generations, runs of services, jobs.
 
-use baton_domain::{Changes, EventStatus, GenerationNumber, Snapshot};
+use baton_domain::{CallStatus, Changes, EventStatus, Execution, GenerationNumber, Snapshot};
 use baton_storage::{
     DeadLetterSearch, DeliveryState, FedDispatch, GENERATIONS_KEPT, GenerationCause, JobParams, NewGeneration, Record, Removed,
     StorageError, Store, Sweep,
@@ -10,7 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{DAY, KEEP, cleaning, id_of, old, sweep, sweep_at};
-use crate::fixture::{Fixture, after, count, delivery, dies, ends, now, on_both};
+use crate::fixture::{Fixture, after, count, delivery, dies, ends, execution, now, on_both};
 
 on_both!(
     generations_go_when_nothing_names_them,
@@ -37,7 +37,7 @@ async fn generations_go_when_nothing_names_them(f: Fixture) {
     let keep = TimeDelta::days(10);
     // The newest, were they a hundred years old.
     let stored = async || count(&f, "SELECT count(*) FROM generations").await;
-    // One is named by a result, one by a dispatch under way, one by a delivery, one by a dead letter.
+    // One is named by a result, one by a dispatch under way, one by a delivery, one by a dead letter, one by an execution.
     let fed = old(&f, 1..=4).await;
     let mut record = ends(&fed[..1], EventStatus::Delivered);
     record.finished[0].generation = Some(GenerationNumber(2));
@@ -45,6 +45,7 @@ async fn generations_go_when_nothing_names_them(f: Fixture) {
     let mut dead = dies(&fed[1], &[1]);
     dead.finished[0].generation = None;
     dead.retries[0].generation = GenerationNumber(4);
+    dead.executions.clear();
     f.store.record(owner, &dead).await.unwrap();
     let mut retrying = delivery(&fed[2], 1, DeliveryState::Retrying, 1);
     retrying.generation = GenerationNumber(7);
@@ -55,19 +56,34 @@ async fn generations_go_when_nothing_names_them(f: Fixture) {
         ..Record::default()
     };
     f.store.record(owner, &under_way).await.unwrap();
+    let mut called = ends(&fed[3..], EventStatus::Delivered);
+    called.finished[0].generation = Some(GenerationNumber(9));
+    let call = execution(&fed[3], 1, 1, CallStatus::Success);
+    called.executions = vec![Execution { generation: GenerationNumber(9), ..call }];
+    f.store.record(owner, &called).await.unwrap();
     // Generation 12 went out of use on day 13.
     let (removed, _) = sweep_at(&f.store, Sweep::Generations, keep, after(23 * DAY)).await;
-    assert_eq!((removed, stored().await), (Removed { generations: 7, ..Removed::default() }, 53));
+    assert_eq!((removed, stored().await), (Removed { generations: 6, ..Removed::default() }, 54));
     let (removed, _) = sweep_at(&f.store, Sweep::Generations, keep, after(23 * DAY + 1)).await;
     assert_eq!(removed.generations, 1);
-    for (number, there) in
-        [(1, false), (2, true), (3, false), (4, true), (5, true), (6, false), (7, true), (12, false), (13, true)]
-    {
+    for (number, there) in [
+        (1, false),
+        (2, true),
+        (3, false),
+        (4, true),
+        (5, true),
+        (6, false),
+        (7, true),
+        (8, false),
+        (9, true),
+        (12, false),
+        (13, true),
+    ] {
         let generation = f.store.generation(GenerationNumber(number)).await.unwrap();
         assert_eq!(generation.is_some(), there, "{number}");
     }
     let (removed, _) = sweep_at(&f.store, Sweep::Generations, keep, after(9999 * DAY)).await;
-    assert_eq!((removed.generations, stored().await), (28, 4 + GENERATIONS_KEPT as i64));
+    assert_eq!((removed.generations, stored().await), (28, 5 + GENERATIONS_KEPT as i64));
     assert_eq!(f.store.live_generation_number().await.unwrap(), Some(GenerationNumber(60)));
 }
 

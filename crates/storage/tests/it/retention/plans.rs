@@ -10,7 +10,7 @@ use crate::fixture::Fixture;
 /// The statements with the types and values of their parameters on PostgreSQL; `{n}` stands for numbers, `{id}` for ids.
 const SWEEPS: &[(&str, &str, &str)] = &[
     (
-        "ENDED_EVENTS",
+        "OLD_EVENTS",
         "timestamptz, timestamptz, uuid, uuid",
         "now(), now(), '00000000-0000-0000-0000-000000000000', '00000000-0000-0000-ffff-000000000000'",
     ),
@@ -26,7 +26,10 @@ const SWEEPS: &[(&str, &str, &str)] = &[
     ("NAMED_BY_DISPATCHES", "bigint", "9000000"),
     ("NAMED_BY_REPLAYS", "uuid", "'00000000-0000-0000-ffff-000000000000'"),
     ("NAMED_BY_DELIVERIES", "uuid", "'00000000-0000-0000-ffff-000000000000'"),
-    ("STILL_OLD", "timestamptz, uuid[]", "now(), {id}"),
+    ("STILL_OLD", "timestamptz, timestamptz, uuid[]", "now(), now(), {id}"),
+    ("ENDED_BY_CALLS", "uuid[]", "{id}"),
+    ("CALLS_OF", "uuid[]", "{id}"),
+    ("NAMED_BY_EXECUTIONS", "uuid", "'00000000-0000-0000-ffff-000000000000'"),
     ("DEAD_LETTERS_OF", "uuid[]", "{id}"),
     ("FORGET_EXECUTIONS", "uuid[]", "{id}"),
     ("FORGET_DEAD_LETTERS", "bigint[], bigint[]", "{n}, {n}"),

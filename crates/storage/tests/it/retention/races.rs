@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use baton_domain::{EventStatus, GenerationNumber};
+use baton_domain::{CallStatus, EventStatus, GenerationNumber};
 use baton_storage::{Place, Removed, StorageError, Sweep};
 use baton_testkit::{eventually, within};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::{DAY, KEEP, cleaning, ends_late, old};
-use crate::fixture::{Fixture, after, count, dies, ends, on_both};
+use crate::fixture::{Fixture, after, count, delivers, dies, ends, now, on_both};
 
 on_both!(an_event_is_removed_or_replayed_but_never_both);
 
@@ -20,7 +20,7 @@ async fn an_event_is_removed_or_replayed_but_never_both(f: Fixture) {
     let owner = f.owner().await;
     let fed = old(&f, 1..=600).await;
     for d in fed.chunks(2) {
-        f.store.record(owner, &ends(&d[..1], EventStatus::Delivered)).await.unwrap();
+        f.store.record(owner, &delivers(&d[..1])).await.unwrap();
         f.store.record(owner, &dies(&d[1], &[1])).await.unwrap();
     }
     let done = Arc::new(AtomicBool::new(false));
@@ -96,6 +96,39 @@ async fn a_replay_under_way_is_waited_for() {
     assert_eq!(swept.removed, Removed { events: 1, ..Removed::default() });
     assert!(f.store.event(fed[0].event_id).await.unwrap().is_some());
     assert!(f.store.event(fed[1].event_id).await.unwrap().is_none());
+}
+
+/// The same where executions go before their events: what a replay has sent on its way has not been delivered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_replayed_is_not_written_down_as_delivered() {
+    let f = Fixture::postgres().await;
+    let owner = f.owner().await;
+    let fed = old(&f, 1..=2).await;
+    let mut record = delivers(&fed);
+    record.executions = fed.iter().map(|d| super::called(d, CallStatus::Success, now())).collect();
+    f.store.record(owner, &record).await.unwrap();
+    let mut replay = PgConnection::connect(f.database.url()).await.unwrap();
+    replay.execute("BEGIN; SELECT seq FROM append_position WHERE id = 1 FOR UPDATE").await.unwrap();
+    let store = f.other_store().await;
+    let sweep = tokio::spawn(async move { store.sweep(Sweep::Executions, KEEP, cleaning(), Place::default()).await.unwrap() });
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually(SOON, "the sweep to wait", async || (count(&f, waiting).await == 1).then_some(())).await;
+    let again = format!(
+        "INSERT INTO dispatches SELECT 1000, 0, seq, id, events_id, ordering_key, 1, 'pending', NULL, NULL, received_at FROM events WHERE seq = {};
+         UPDATE tallies SET delivered = 1 WHERE delivered = 2; COMMIT",
+        fed[0].seq.0
+    );
+    replay.execute(AssertSqlSafe(again)).await.unwrap();
+    let swept = within(SOON, "the sweep", sweep).await.unwrap();
+    assert_eq!(swept.removed.executions, 2);
+    assert_eq!(
+        (f.status(fed[0].event_id).await, f.status(fed[1].event_id).await),
+        (EventStatus::Pending, EventStatus::Delivered)
+    );
+    assert_eq!(count(&f, "SELECT event_seq FROM results").await, fed[1].seq.0);
+    f.store.record(owner, &delivers(&f.unfinished().await)).await.unwrap();
+    assert_eq!(f.status(fed[0].event_id).await, EventStatus::Delivered);
+    assert_eq!((count(&f, "SELECT count(*) FROM results").await, count(&f, "SELECT count(*) FROM executions").await), (1, 1));
 }
 
 /// The same for a generation that a replay is being bound to.
