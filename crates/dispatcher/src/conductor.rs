@@ -5,6 +5,7 @@
 
 mod away;
 mod calls;
+mod counted;
 mod handover;
 mod holds;
 mod order;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use self::away::AwayObjects;
+use self::counted::Counted;
 use self::holds::Holds;
 use self::order::Called;
 use self::pace::Paces;
@@ -116,6 +118,7 @@ pub(crate) struct Tools {
 
 pub(crate) struct Conductor {
     tools: Tools,
+    counted: Counted,
     live: Arc<Compiled>,
     objects: HashMap<Arc<str>, Object>,
     dispatches: HashMap<Seq, Dispatch>,
@@ -148,6 +151,7 @@ impl Conductor {
     pub(crate) fn new(tools: Tools) -> Self {
         Self {
             tools,
+            counted: Counted::default(),
             live: Arc::new(Compiled::empty()),
             objects: HashMap::new(),
             dispatches: HashMap::new(),

@@ -57,15 +57,21 @@ pub(super) fn kept_headers(headers: &HeaderMap) -> (BTreeMap<String, String>, bo
     let mut room = HEADERS_KEPT_BYTES;
     let mut truncated = false;
     for name in headers.keys() {
-        let values: Vec<_> = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        let joined = values.join(", ");
+        let mut joined = String::new();
+        for (number, value) in headers.get_all(name).iter().enumerate() {
+            if number > 0 {
+                joined.push_str(", ");
+            }
+            joined.push_str(&String::from_utf8_lossy(value.as_bytes()));
+        }
         let end = joined.floor_char_boundary(HEADER_KEPT_BYTES.min(room));
         truncated |= end < joined.len();
         if kept.len() == HEADERS_KEPT {
             return (kept, true);
         }
         room -= end;
-        kept.insert(name.as_str().to_owned(), joined[..end].to_owned());
+        joined.truncate(end);
+        kept.insert(name.as_str().to_owned(), joined);
     }
     (kept, truncated)
 }

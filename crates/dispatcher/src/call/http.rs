@@ -154,6 +154,9 @@ impl Exchange<'_> {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = target.uri.clone();
         *request.headers_mut() = headers;
+        if let Some(host) = &target.host {
+            request.headers_mut().insert(header::HOST, host.clone());
+        }
         let end = match timeout_at(*deadline, client.send(request)).await {
             Err(_) => End::retry(format!("no answer within {} ms", limit.as_millis())),
             Ok(Err(error)) => failure::end(&error, &target.place),

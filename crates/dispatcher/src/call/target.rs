@@ -39,6 +39,9 @@ const OWN: [HeaderName; 9] = [
     header::USER_AGENT,
 ];
 
+/// How many headers a request gets beside those that all of a handler's have, at the most.
+const ADDED: usize = 10;
+
 /// A handler ready to be called: parsed once per generation, secrets opened.
 pub struct Target {
     pub(super) timeout: Duration,
@@ -58,6 +61,8 @@ pub(super) struct HttpTarget {
     pub(super) uri: Uri,
     /// Host and port, as errors name them.
     pub(super) place: String,
+    /// The host that a request names, which the client would make anew for each. Over TLS it depends on the version of HTTP whether one does.
+    pub(super) host: Option<HeaderValue>,
     headers: HeaderMap,
     secrets: Vec<(SigningKey, Option<DateTime<Utc>>)>,
     /// Whom to trust, where it is not the authorities of the system alone.
@@ -123,7 +128,8 @@ impl HttpTarget {
             }
             Some(oauth2 @ Auth::Oauth2 { .. }) => TokenSource::new(oauth2)?,
         };
-        Ok(Self { uri: uri(&url)?, url, place, headers, secrets, tls: tls.map(TlsSettings::new), tokens })
+        let host = (url.scheme() == "http").then(|| host(&url)).transpose()?;
+        Ok(Self { uri: uri(&url)?, url, place, host, headers, secrets, tls: tls.map(TlsSettings::new), tokens })
     }
 
     /// The headers of one attempt that begins at `now`.
@@ -132,7 +138,9 @@ impl HttpTarget {
     /// A sentence, when the body cannot be signed.
     pub(super) fn headers(&self, call: &Call<'_>, now: DateTime<Utc>) -> Result<HeaderMap, String> {
         let id = format!("{}-{}", call.event_id, call.handler_id);
-        let mut headers = self.headers.clone();
+        // With room for all that is added, here and by the client: a map that grows costs more than the one that it starts as.
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + ADDED);
+        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
         headers.insert(ATTEMPT, call.attempt.into());
         headers.insert(HANDLER, call.handler_id.0.into());
         headers.insert(GENERATION, call.generation.0.into());
@@ -180,6 +188,12 @@ fn uri(url: &Url) -> Result<Uri, String> {
     let _ = asked.set_username("");
     let _ = asked.set_password(None);
     Uri::try_from(String::from(asked)).map_err(|e| format!("cannot be asked for ({e})"))
+}
+
+/// The host that a request names: with its port, where that is not the usual one.
+fn host(url: &Url) -> Result<HeaderValue, String> {
+    let name = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| value(name), |port| value(&format!("{name}:{port}")))
 }
 
 /// The user and the password that a URL holds.

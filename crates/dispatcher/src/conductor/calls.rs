@@ -101,7 +101,7 @@ impl Conductor {
         };
         if is_events_first {
             let waited = (Utc::now() - dispatch.received_at).to_std().unwrap_or_default();
-            metrics::histogram!("baton_publish_to_first_call_seconds").record(waited.as_secs_f64());
+            self.counted.first_call(waited);
         }
         self.calls += 1;
         *self.busy.entry(order.partition).or_default() += 1;
@@ -199,7 +199,8 @@ impl Conductor {
             response: outcome.response,
             retry_at: due,
         };
-        count(&execution, &under, outcome.duration);
+        self.counted.call(&under.spec.task, outcome.duration);
+        log_call(&execution, self.counted.execution(&execution));
         let mut change = Change::new(dispatch.partition, Arc::clone(&dispatch.key));
         change.times = Some(CallTimes {
             duration: outcome.duration,
@@ -263,8 +264,7 @@ impl Conductor {
     fn skipped(&self, seq: Seq, handler: HandlerId, attempt: u32, reason: String) -> Option<Execution> {
         let dispatch = self.dispatches.get(&seq)?;
         let spec = dispatch.under.handler(handler).map(|h| &h.spec);
-        metrics::counter!("baton_executions_total", "outcome" => "skipped").increment(1);
-        Some(Execution {
+        let skipped = Execution {
             id: ExecutionId::generate(),
             event_id: dispatch.event_id,
             seq,
@@ -281,7 +281,9 @@ impl Conductor {
             error: Some(reason),
             response: None,
             retry_at: None,
-        })
+        };
+        self.counted.execution(&skipped);
+        Some(skipped)
     }
 }
 
@@ -315,14 +317,7 @@ fn delivery_row(execution: &Execution, due: Option<DateTime<Utc>>, now: DateTime
     }
 }
 
-fn count(execution: &Execution, under: &Ready, duration: std::time::Duration) {
-    let outcome = match (execution.status, execution.retry_at) {
-        (CallStatus::Success, _) => "success",
-        (_, Some(_)) => "retry",
-        _ => "dead",
-    };
-    metrics::counter!("baton_executions_total", "outcome" => outcome).increment(1);
-    metrics::histogram!("baton_call_seconds", "task" => under.spec.task.kind()).record(duration.as_secs_f64());
+fn log_call(execution: &Execution, outcome: &str) {
     tracing::debug!(
         event = %execution.event_id, handler = execution.handler_id.0, attempt = execution.attempt,
         generation = execution.generation.0, outcome, error = execution.error, "called"

@@ -112,7 +112,7 @@ impl Conductor {
         let dispatch = self.dispatches.get(&chain.seq)?;
         let status = chain.status();
         let generation = (!chain.deliveries().is_empty()).then(|| dispatch.under.number());
-        metrics::counter!("baton_events_finished_total", "status" => status.as_str()).increment(1);
+        self.counted.finished(status);
         let mut change = Change::new(dispatch.partition, Arc::clone(&dispatch.key));
         change.finished = Some(Finished {
             seq: chain.seq,
