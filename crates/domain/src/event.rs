@@ -196,15 +196,21 @@ fn is_instant(dt: &str) -> bool {
 /// The body that a handler gets, in which nothing else ever appears: head and data as they were published.
 #[must_use]
 pub fn body(events_id: &str, object_id: &ObjectId, dt: &str, data: &str) -> String {
-    #[derive(Serialize)]
-    struct Text<'a>(&'a str);
-    let quoted = |text: &str| serde_json::to_string(&Text(text)).unwrap_or_default();
-    format!(
-        r#"{{"event":{{"dt":{},"events_id":{},"object_id":{}}},"data":{data}}}"#,
-        quoted(dt),
-        quoted(events_id),
-        object_id.as_json()
-    )
+    let quoted = |text: &str| serde_json::to_string(text).unwrap_or_default();
+    // Put together at once, since this is done for every event, and a string that grows is copied each time.
+    let (dt, events_id) = (quoted(dt), quoted(events_id));
+    [
+        r#"{"event":{"dt":"#,
+        &dt,
+        r#","events_id":"#,
+        &events_id,
+        r#","object_id":"#,
+        object_id.as_json(),
+        r#"},"data":"#,
+        data,
+        "}",
+    ]
+    .concat()
 }
 
 #[cfg(test)]
