@@ -2,13 +2,7 @@
 -- which generation: that it has no dispatch left says that it has ended. It saves a row and an index entry, and with them a tenth of the log. The row
 -- is written when those executions are removed.
 --
--- The function of before, record_results, stays until no program of before records with it: programs are replaced one by one. The one before that
--- goes.
-
-DROP FUNCTION record_results(
-    uuid, bigint[], bigint, boolean, uuid[], uuid[], bigint[], text[], text[], bigint[], text[], bigint[], bigint[], bigint[], text[], timestamptz[],
-    bigint[], text[], text[], timestamptz[], bigint[], text[], bigint[], timestamptz[]
-);
+-- The functions of before, record_results, stay until no program of before records with them: programs are replaced one by one.
 
 -- Writes what a dispatcher has done, in one round trip: executions, the dispatches that have ended, the final states of their events and the
 -- counts of those. f_kept says of which there is to be a row of results in any case; of the others, where they were not delivered. False, with
@@ -107,7 +101,9 @@ BEGIN
     SELECT r.event_id, r.event_seq, r.status, r.generation, r.finished_at
     FROM unnest(over.ids, over.seqs, over.statuses, over.generations, over.instants, over.kept)
         AS r (event_id, event_seq, status, generation, finished_at, is_kept)
-    WHERE r.is_kept OR r.status <> 'delivered';
+    WHERE r.is_kept OR r.status <> 'delivered'
+    -- Nothing of ours leaves a row beside a dispatch. If something did, an event must not fail to be recorded for it.
+    ON CONFLICT (event_id) DO UPDATE SET status = excluded.status, generation = excluded.generation, finished_at = excluded.finished_at;
     PERFORM count_results(tally_shard, over.types, over.statuses);
     RETURN true;
 END

@@ -34,9 +34,10 @@ pub struct Audit {
     pub stored: BTreeMap<String, i64>,
     /// How those of the stored events ended that have.
     pub ended: StoredEnds,
-    /// Events that are stored and of which nothing says that they ended or are under way: no dispatch, result or execution.
+    /// Events that are stored and of which nothing says how they ended or that they are under way: no dispatch, no result, and no executions
+    /// that say that they were delivered.
     pub without_trace: i64,
-    /// Results whose events are not stored.
+    /// Results of events that are not stored, or under way.
     pub strays: i64,
     /// When the oldest pending dispatch was appended; `None` when none is pending.
     pub oldest_pending: Option<DateTime<Utc>>,
@@ -45,7 +46,7 @@ pub struct Audit {
 /// Stored events by how they ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoredEnds {
-    /// Delivered, as a row of results says, or where there is none an execution.
+    /// Delivered: the rest.
     pub delivered: i64,
     /// Failed: rows of results.
     pub failed: i64,
@@ -65,11 +66,17 @@ statements! {
         WHERE NOT EXISTS (SELECT 1 FROM dispatches d WHERE d.seq = e.seq)
             AND NOT EXISTS (SELECT 1 FROM dispatches d WHERE d.event_id = e.id AND d.seq <> d.event_seq)
             AND NOT EXISTS (SELECT 1 FROM results r WHERE r.event_id = e.id)
-            AND NOT EXISTS (SELECT 1 FROM executions x WHERE x.event_id = e.id)";
-    STRAYS = "SELECT count(*) FROM results r WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id)";
+            AND (NOT EXISTS (SELECT 1 FROM executions x WHERE x.event_id = e.id AND x.status <> 'fail')
+                OR EXISTS (SELECT 1 FROM deliveries v WHERE v.event_id = e.id))";
+    STRAYS = "
+        SELECT count(*) FROM results r
+        WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.id = r.event_id)
+            OR EXISTS (SELECT 1 FROM dispatches d WHERE d.seq = r.event_seq)
+            OR EXISTS (SELECT 1 FROM dispatches d WHERE d.event_id = r.event_id AND d.seq <> d.event_seq)";
 }
 
-/// Looks at the database of this URL. Takes as long as it takes to count the events that are stored: some seconds for tens of millions.
+/// Looks at the database of this URL. Each event that is stored is looked for in the other tables, so it takes its
+/// time where there are many millions.
 ///
 /// # Errors
 /// `BadUrl` for a URL that is of neither kind, that the server refuses, or where there is no database; `Unavailable` when there is no

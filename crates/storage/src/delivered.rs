@@ -1,5 +1,5 @@
-//! Events that were delivered in one go: nothing says so but that they have no dispatch left, and no row of results. Their executions, written in
-//! the same transaction, say when they ended and under which generation; before those are removed, it is written down.
+//! Events that were delivered in one go: nothing says so but that they have no dispatch left, and no row of results. Their executions, the last of
+//! them written in the same transaction, say when they ended and under which generation; before those are removed, it is written down.
 
 use std::collections::HashMap;
 
@@ -11,17 +11,26 @@ use crate::Store;
 use crate::append::LOCK_POSITION;
 use crate::error::Result;
 use crate::events::is_under_way;
-use crate::retention::lightly;
+use crate::retention::{lightly, look};
 use crate::sql::{Column, statements, values};
+
+/// Whether its calls say that an event `e` was delivered, and nothing else how it ended.
+macro_rules! says_delivered {
+    () => {
+        "(SELECT count(*) FROM results r WHERE r.event_id = e.id) = 0
+         AND (SELECT count(*) FROM executions c WHERE c.event_id = e.id AND c.status <> 'fail') > 0
+         AND (SELECT count(*) FROM deliveries v WHERE v.event_id = e.id) = 0"
+    };
+}
 
 statements! {
     /// The calls of events.
     CALLS_OF = {
         postgres: "
-            SELECT x.event_id, x.started_at, x.duration_ms, x.generation FROM unnest($1::uuid[]) AS o (event_id)
+            SELECT x.event_id, x.seq, x.started_at, x.duration_ms, x.generation FROM unnest($1::uuid[]) AS o (event_id)
             CROSS JOIN LATERAL (SELECT * FROM executions WHERE event_id = o.event_id OFFSET 0) AS x",
         sqlite: "
-            SELECT x.event_id, x.started_at, x.duration_ms, x.generation
+            SELECT x.event_id, x.seq, x.started_at, x.duration_ms, x.generation
             FROM json_each($1) AS j CROSS JOIN executions x ON x.event_id = unhex(j.value)",
     };
     /// Of these executions' events those of which nothing else says how they ended.
@@ -30,12 +39,12 @@ statements! {
             "SELECT e.id, e.seq FROM unnest($1::uuid[]) AS o (id)
              CROSS JOIN LATERAL (SELECT event_id FROM executions WHERE id = o.id OFFSET 0) AS x
              CROSS JOIN LATERAL (SELECT id, seq FROM events WHERE id = x.event_id OFFSET 0) AS e
-             WHERE (SELECT count(*) FROM results r WHERE r.event_id = e.id) = 0 AND NOT ", is_under_way!()
+             WHERE ", says_delivered!(), " AND NOT ", is_under_way!()
         ),
         sqlite: concat!(
             "SELECT e.id, e.seq FROM json_each($1) AS j CROSS JOIN executions x ON x.id = unhex(j.value)
              CROSS JOIN events e ON e.id = x.event_id
-             WHERE (SELECT count(*) FROM results r WHERE r.event_id = e.id) = 0 AND NOT ", is_under_way!()
+             WHERE ", says_delivered!(), " AND NOT ", is_under_way!()
         ),
     };
     WRITE_DOWN = {
@@ -52,6 +61,7 @@ statements! {
 #[derive(Debug, Clone, Copy, sqlx::FromRow)]
 pub(crate) struct Call {
     event_id: Uuid,
+    seq: i64,
     started_at: DateTime<Utc>,
     duration_ms: i64,
     generation: i64,
@@ -60,7 +70,9 @@ pub(crate) struct Call {
 /// How an event ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct End {
-    /// When its last call ended.
+    /// The dispatch of its last call.
+    seq: i64,
+    /// When that call ended.
     pub at: DateTime<Utc>,
     /// The generation of that call.
     pub generation: i64,
@@ -71,10 +83,10 @@ pub(crate) fn ends(calls: &[Call]) -> HashMap<Uuid, End> {
     let mut ends: HashMap<Uuid, End> = HashMap::new();
     for call in calls {
         let at = call.started_at.checked_add_signed(TimeDelta::milliseconds(call.duration_ms)).unwrap_or(call.started_at);
-        let end = End { at, generation: call.generation };
+        let end = End { seq: call.seq, at, generation: call.generation };
         let last = ends.entry(call.event_id).or_insert(end);
-        // Of several at once the one of the newest generation.
-        if (last.at, last.generation) < (end.at, end.generation) {
+        // By the order of dispatches first, since the clocks of two hosts may differ; of several at once the one of the newest generation.
+        if (last.seq, last.at, last.generation) < (end.seq, end.at, end.generation) {
             *last = end;
         }
     }
@@ -85,8 +97,8 @@ pub(crate) fn ends(calls: &[Call]) -> HashMap<Uuid, End> {
 /// transaction of its own: nobody sends one of them on its way again meanwhile.
 pub(crate) async fn write_down(store: &Store, executions: &[Uuid]) -> Result<()> {
     let executions = || Column::uuids(executions.iter().copied());
-    // Seldom anything: then nobody is kept from appending.
-    let unwritten: Vec<(Uuid, i64)> = store.reader().await?.fetch_all(ENDED_BY_CALLS, values![executions()]).await?;
+    // Nobody is kept from appending where there is nothing, as where executions are kept as long as their events.
+    let unwritten: Vec<(Uuid, i64)> = look(store, ENDED_BY_CALLS, values![executions()]).await?;
     if unwritten.is_empty() {
         return Ok(());
     }
@@ -117,13 +129,27 @@ mod tests {
     #[test]
     fn the_last_call_says_how_an_event_ended() {
         let at = |seconds: i64| DateTime::from_timestamp(1_764_000_000 + seconds, 0).unwrap();
-        let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let call =
-            |event_id, seconds, duration_ms, generation| Call { event_id, started_at: at(seconds), duration_ms, generation };
-        let ends =
-            ends(&[call(one, 0, 5000, 3), call(one, 2, 1000, 4), call(two, 1, 0, 7), call(two, 1, 0, 8), call(two, 0, 1, 9)]);
-        assert_eq!(ends[&one], End { at: at(5), generation: 3 });
-        assert_eq!(ends[&two], End { at: at(1), generation: 8 });
-        assert_eq!(ends.len(), 2);
+        let [one, two, three] = [1, 2, 3].map(Uuid::from_u128);
+        let call = |event_id, seq, seconds, duration_ms, generation| Call {
+            event_id,
+            seq,
+            started_at: at(seconds),
+            duration_ms,
+            generation,
+        };
+        let ends = ends(&[
+            call(one, 1, 0, 5000, 3),
+            call(one, 1, 2, 1000, 4),
+            call(two, 2, 1, 0, 7),
+            call(two, 2, 1, 0, 8),
+            call(two, 2, 0, 1, 9),
+            // A replay, by the clock of another host.
+            call(three, 9, 0, 1000, 6),
+            call(three, 3, 60, 0, 5),
+        ]);
+        assert_eq!(ends[&one], End { seq: 1, at: at(5), generation: 3 });
+        assert_eq!(ends[&two], End { seq: 2, at: at(1), generation: 8 });
+        assert_eq!(ends[&three], End { seq: 9, at: at(1), generation: 6 });
+        assert_eq!(ends.len(), 3);
     }
 }

@@ -4,7 +4,7 @@ mod columns;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use baton_domain::{EventId, EventStatus, Execution, GenerationNumber, HandlerId, ObjectId, PartitionId, Seq};
+use baton_domain::{CallStatus, EventId, EventStatus, Execution, GenerationNumber, HandlerId, ObjectId, PartitionId, Seq};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -158,7 +158,9 @@ macro_rules! record_rows {
             ON CONFLICT (id) DO NOTHING;
             INSERT INTO results (event_id, event_seq, status, generation, finished_at)
             SELECT event_id, event_seq, status, generation, finished_at FROM ", ended_events!(), "
-            WHERE is_kept OR status <> 'delivered';
+            WHERE is_kept OR status <> 'delivered'
+            ON CONFLICT (event_id) DO UPDATE SET
+                status = excluded.status, generation = excluded.generation, finished_at = excluded.finished_at;
             INSERT INTO tallies (events_id, shard, published, delivered, failed, unmatched)
             SELECT events_id, $3, 0, sum(status = 'delivered'), sum(status = 'failed'), sum(status = 'unmatched')
             FROM ", ended_events!(), " WHERE true GROUP BY events_id
@@ -317,7 +319,7 @@ fn told_by_calls(record: &Record) -> HashSet<Seq> {
     let generations: HashMap<_, _> = delivered.map(|f| (f.seq, f.generation)).collect();
     let of_another = |x: &&Execution| generations.get(&x.seq).is_some_and(|generation| *generation != Some(x.generation));
     let other: HashSet<_> = record.executions.iter().filter(of_another).map(|x| x.seq).collect();
-    let called = record.executions.iter().map(|x| x.seq);
+    let called = record.executions.iter().filter(|x| x.status != CallStatus::Fail).map(|x| x.seq);
     called.filter(|seq| generations.contains_key(seq) && !other.contains(seq)).collect()
 }
 

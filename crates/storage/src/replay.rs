@@ -11,7 +11,7 @@ use crate::append::{ADVANCE, LOCK_POSITION};
 use crate::conn::Tx;
 use crate::dead_letters::{DeadLetterSearch, DeliveryRead};
 use crate::error::{Result, StorageError};
-use crate::events::{StoredEvent, is_under_way};
+use crate::events::{StoredEvent, has_ended};
 use crate::sql::{Column, statements, values};
 use crate::tallies::{APPEND_SHARD, Counts};
 
@@ -66,12 +66,10 @@ statements! {
         sqlite: "SELECT number FROM generations WHERE number = $1",
     };
     PIN = "UPDATE dispatches SET generation = $1 WHERE seq = $2";
-    /// Of these events those that have ended. The caller has locked what is under way of them.
+    /// Of these events those that have ended, as a result or an execution says. The caller has locked what is under way of them.
     ENDED = {
-        postgres: concat!("SELECT e.id FROM events e WHERE e.seq = ANY($1) AND NOT ", is_under_way!()),
-        sqlite: concat!(
-            "SELECT e.id FROM json_each($1) AS j CROSS JOIN events e ON e.seq = j.value WHERE NOT ", is_under_way!()
-        ),
+        postgres: concat!("SELECT e.id FROM events e WHERE e.seq = ANY($1) AND ", has_ended!()),
+        sqlite: concat!("SELECT e.id FROM json_each($1) AS j CROSS JOIN events e ON e.seq = j.value WHERE ", has_ended!()),
     };
     /// Takes the results of events that ended otherwise than by being delivered in one go.
     REOPEN = {

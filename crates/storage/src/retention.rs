@@ -2,7 +2,7 @@
 //!
 //! A sweep walks one table in the order of its age, from the oldest row to the first that is too young, at most [`BATCH_ROWS`] rows at a
 //! time: it reads a page, and removes in one transaction what of it may go. Where nothing is old, the first look finds nothing and that
-//! was all; a row that has to stay is passed over. Events, results and executions are walked by their ids, which sort by time (UUIDv7), so
+//! was all; a row that has to stay is passed over. Events and executions are walked by their ids, which sort by time (UUIDv7), so
 //! that there is no index to keep for it on the way of an event.
 //!
 //! What is unfinished is never removed, however old it is: no event with a dispatch, and nothing that belongs to one.
@@ -219,7 +219,7 @@ pub(crate) async fn lightly(tx: &mut Tx<'_>) -> Result<()> {
 }
 
 /// Reads, on SQLite without keeping anybody from writing.
-async fn look<T: Readable>(store: &Store, statement: Statement, values: Vec<Value<'_>>) -> Result<Vec<T>> {
+pub(crate) async fn look<T: Readable>(store: &Store, statement: Statement, values: Vec<Value<'_>>) -> Result<Vec<T>> {
     let mut conn = store.reader().await?;
     if conn.is_sqlite() {
         return conn.fetch_all(statement, values).await;

@@ -38,11 +38,11 @@ pub enum Imbalance {
         /// Ended, as counted.
         counted: i64,
     },
-    /// Events without a dispatch that have no result and no execution either.
+    /// Events without a dispatch that have no result either, and no executions that say that they were delivered.
     #[error("{0} events are stored that have neither ended nor are under way")]
     Lost(i64),
-    /// Results whose events are not stored.
-    #[error("{0} results are stored without their events")]
+    /// Results of events that are not stored, or under way.
+    #[error("{0} results are stored of events that are not stored or under way")]
     Stray(i64),
     /// More events that ended with a status than can be.
     #[error("{stored} that are stored ended as {status}, but only {counted} were counted")]

@@ -10,21 +10,19 @@ use crate::by_time::first_id_of;
 use crate::conn::Tx;
 use crate::delivered::write_down;
 use crate::error::Result;
-use crate::events::is_under_way;
+use crate::events::has_ended;
 use crate::sql::{Column, statements, values};
 
 /// How many events a batch looks at: of each go its row, its result and its idempotency key.
 const PAGE: usize = BATCH_ROWS / 3;
 
-/// Whether an event may go: no dispatch of it is left, something says how it ended, that was before the first instant, it has no delivery but letters that died before that
-/// instant, and its idempotency key is not from later than the second. Counted, since that is planned by index whatever the planner believes
+/// Whether an event may go: no dispatch of it is left, something says how it ended, that was before the first instant (or its last call began
+/// then), it has no delivery but letters that died before that instant, and its idempotency key is not from later than the second. Counted, since that is planned by index whatever the planner believes
 /// about the tables. An event that ended before a key is forgotten cannot have a key that is remembered.
 macro_rules! is_old {
     ($before:literal, $keys_since:literal) => {
         concat!(
-            "NOT ", is_under_way!(), "
-              AND ((SELECT count(*) FROM results r WHERE r.event_id = e.id) > 0
-                OR (SELECT count(*) FROM executions x WHERE x.event_id = e.id) > 0)
+            has_ended!(), "
               AND (SELECT count(*) FROM results r WHERE r.event_id = e.id AND r.finished_at >= ", $before, ") = 0
               AND (SELECT count(*) FROM executions x WHERE x.event_id = e.id AND x.started_at >= ", $before, ") = 0
               AND (SELECT count(*) FROM deliveries v WHERE v.event_id = e.id AND (v.state || '' <> 'dead' OR v.updated_at >= ",

@@ -87,8 +87,9 @@ async fn named(store: &Store, superseded_at: DateTime<Utc>) -> Result<Option<BTr
     let place: Vec<(i64,)> = look(store, FIRST_PLACE_SINCE, values![first]).await?;
     let place = place.first().map_or(i64::MAX, |(seq,)| *seq);
     let naming: [(Statement, Value<'_>); 4] = [
-        (NAMED_BY_RESULTS, first.into()),
+        // Before results: what executions say is written there when they go.
         (NAMED_BY_EXECUTIONS, first.into()),
+        (NAMED_BY_RESULTS, first.into()),
         (NAMED_BY_DELIVERIES, first.into()),
         (NAMED_BY_DISPATCHES, place.into()),
     ];
