@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use baton_domain::{EventStatus, NewEvent};
+use baton_domain::{CallStatus, EventStatus, GenerationNumber, NewEvent};
 use baton_storage::{DeliveryState, Imbalance, Place, Record, StorageError, StoredEnds, Sweep, audit};
 use baton_testkit::TestDatabase;
 use chrono::TimeDelta;
 
-use crate::fixture::{Fixture, after, count, delivery, dies, ends, event, finished, now, on_both};
+use crate::fixture::{Fixture, after, count, delivery, dies, ends, event, execution, finished, now, on_both};
 use crate::retention::{KEEP, cleaning, old, received};
 
 on_both!(it_shows_one_moment, it_holds_while_everything_is_under_way, what_is_lost_is_found);
@@ -116,6 +116,26 @@ async fn what_is_lost_is_found(f: Fixture) {
     assert_eq!(found().await, [not_counted, Imbalance::Lost(1)]);
     count(&f, "UPDATE tallies SET published = 4, delivered = 1 WHERE shard = 0 RETURNING published").await;
     assert_eq!(found().await, [Imbalance::Lost(1)]);
+    // One that was being retried: its calls have failed, and something of it was still to be done. Counters were put right as well.
+    let retried = f.dispatches(&[5]).await.remove(0);
+    let retrying = Record {
+        executions: vec![execution(&retried, 1, 1, CallStatus::Fail)],
+        retries: vec![delivery(&retried, 1, DeliveryState::Retrying, 1)],
+        started: vec![(retried.seq, GenerationNumber(3))],
+        partitions: vec![retried.partition],
+        ..Record::default()
+    };
+    f.store.record(owner, &retrying).await.unwrap();
+    count(&f, "DELETE FROM dispatches WHERE seq = 5 RETURNING seq").await;
+    count(&f, "UPDATE tallies SET delivered = delivered + 1 WHERE shard = 0 RETURNING published").await;
+    assert_eq!(found().await, [Imbalance::Lost(2)]);
+    // A result of an event that is under way.
+    let stray = "INSERT INTO results SELECT id, seq, 'failed', NULL, received_at FROM events WHERE seq = 4 RETURNING event_seq";
+    assert_eq!(count(&f, stray).await, 4);
+    assert!(found().await.contains(&Imbalance::Stray(1)));
+    // It does not keep the event from ending.
+    f.store.record(owner, &ends(&fed[3..4], EventStatus::Delivered)).await.unwrap();
+    assert_eq!(f.status(fed[3].event_id).await, EventStatus::Delivered);
 }
 
 #[tokio::test]
