@@ -24,7 +24,7 @@ async fn it_shows_one_moment(f: Fixture) {
     f.store.record(owner, &ends(&fed[3..4], EventStatus::Unmatched)).await.unwrap();
     let retrying = Record {
         retries: vec![delivery(&fed[4], 1, DeliveryState::Retrying, 1)],
-        started: vec![(fed[4].seq, baton_domain::GenerationNumber(3))],
+        started: vec![(fed[4].seq, GenerationNumber(3))],
         partitions: vec![fed[4].partition],
         ..Record::default()
     };
