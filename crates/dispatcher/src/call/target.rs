@@ -40,7 +40,7 @@ const OWN: [HeaderName; 9] = [
 ];
 
 /// How many headers a request gets beside those that all of a handler's have, at the most.
-const ADDED: usize = 10;
+const ADDED: usize = 12;
 
 /// A handler ready to be called: parsed once per generation, secrets opened.
 pub struct Target {
