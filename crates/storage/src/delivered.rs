@@ -97,7 +97,7 @@ pub(crate) fn ends(calls: &[Call]) -> HashMap<Uuid, End> {
 /// transaction of its own: nobody sends one of them on its way again meanwhile.
 pub(crate) async fn write_down(store: &Store, executions: &[Uuid]) -> Result<()> {
     let executions = || Column::uuids(executions.iter().copied());
-    // Nobody is kept from appending where there is nothing, as where executions are kept as long as their events.
+    // Nobody is kept from appending where all of them have their rows already.
     let unwritten: Vec<(Uuid, i64)> = look(store, ENDED_BY_CALLS, values![executions()]).await?;
     if unwritten.is_empty() {
         return Ok(());
